@@ -1,0 +1,103 @@
+"""CloudFormation resource types that our own services provide instead of MiniStack's.
+
+MiniStack looks a type up in a plain dict (a private one: the version is pinned and
+`tests/aws/test_cloudformation.py` deploys every template). A handler maps the template's
+properties to the same API call that a client would make.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from local_aws.errors import AwsError
+from local_aws.firehose.streams import DeliveryStreams
+from local_aws.gateway import JsonService
+
+Json = dict[str, Any]
+Created = tuple[str, Json]
+
+
+def register(athena: JsonService, glue: JsonService, firehose: DeliveryStreams) -> None:
+    """Make MiniStack's CloudFormation create workgroups, jobs and delivery streams here."""
+    from ministack.services.cloudformation import provisioners
+
+    provisioners._RESOURCE_HANDLERS.update(
+        {
+            "AWS::Athena::WorkGroup": _work_group(athena),
+            "AWS::Glue::Job": _glue_job(glue),
+            "AWS::KinesisFirehose::DeliveryStream": _delivery_stream(firehose),
+        }
+    )
+
+
+def _work_group(athena: JsonService) -> dict[str, Callable[..., Any]]:
+    def apply(operation: str, name: str, props: Json) -> Created:
+        configuration = props.get("WorkGroupConfiguration", {})
+        member = "Configuration" if operation == "CreateWorkGroup" else "ConfigurationUpdates"
+        name_member = "Name" if operation == "CreateWorkGroup" else "WorkGroup"
+        athena.handle(operation, {name_member: name, member: _typed(configuration)})
+        return name, {}
+
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        return apply("CreateWorkGroup", props["Name"], props)
+
+    def update(physical_id: str, old: Json, new: Json, stack_name: str) -> Created:
+        return apply("UpdateWorkGroup", physical_id, new)
+
+    def delete(physical_id: str, props: Json) -> None:
+        payload = {"WorkGroup": physical_id, "RecursiveDeleteOption": True}
+        _ignore_missing(lambda: athena.handle("DeleteWorkGroup", payload))
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _glue_job(glue: JsonService) -> dict[str, Callable[..., Any]]:
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        glue.handle("CreateJob", _typed(props))
+        return props["Name"], {}
+
+    def update(physical_id: str, old: Json, new: Json, stack_name: str) -> Created:
+        definition = {k: v for k, v in _typed(new).items() if k != "Name"}
+        glue.handle("UpdateJob", {"JobName": physical_id, "JobUpdate": definition})
+        return physical_id, {}
+
+    def delete(physical_id: str, props: Json) -> None:
+        glue.handle("DeleteJob", {"JobName": physical_id})
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _delivery_stream(firehose: DeliveryStreams) -> dict[str, Callable[..., Any]]:
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        arn = firehose.create(_typed(props))
+        return props["DeliveryStreamName"], {"Arn": arn}
+
+    def update(physical_id: str, old: Json, new: Json, stack_name: str) -> Created:
+        firehose.update(physical_id, _typed(new))
+        return physical_id, {"Arn": firehose.get(physical_id)["DeliveryStreamARN"]}
+
+    def delete(physical_id: str, props: Json) -> None:
+        _ignore_missing(lambda: firehose.delete(physical_id))
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _ignore_missing(call: Callable[[], Any]) -> None:
+    """A stack that is deleted again finds its resources gone, which is what it wants."""
+    try:
+        call()
+    except AwsError as error:
+        if "not found" not in error.message:
+            raise
+
+
+def _typed(value: Any) -> Any:
+    """Template values with the text of booleans and numbers made what the APIs take."""
+    if isinstance(value, dict):
+        return {key: _typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    if value in ("true", "false"):
+        return value == "true"
+    if isinstance(value, str) and value.isdigit() and len(value) < 12:
+        return int(value)
+    return value

@@ -1,0 +1,94 @@
+"""MiniStack embedded: its settings, its persistence, and the paths of its objects on disk.
+
+MiniStack reads its settings when it is imported, so `configure` comes before `load`.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
+
+
+def configure(settings: Settings) -> None:
+    """Set MiniStack's environment: loopback only, quiet, no Docker, state in our folder."""
+    os.environ.update(
+        {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(settings.port),
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "LOG_LEVEL": "ERROR",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "DOCKER_HOST": "unix:///nonexistent/docker.sock",
+            "AUTH": "true",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(settings.state / "control"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(settings.state / "s3"),
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": settings.endpoint,
+        }
+    )
+
+
+def load() -> Any:
+    """Import MiniStack and return its ASGI application."""
+    from ministack import app
+
+    return app.app
+
+
+def save_control_plane() -> None:
+    """Write what MiniStack keeps in memory to disk (it does so itself only on SIGTERM).
+
+    Without the records of the streams: they are most of the memory, and a producer that was not
+    told of their delivery sends them again.
+    """
+    from ministack import app
+    from ministack.core import persistence
+
+    states = app._build_persistence_save_dict()
+    if "kinesis" in states:
+        states["kinesis"] = _kinesis_without_records
+    persistence.save_all(states)
+
+
+def trim_stream(arn: str, delivered: dict[str, str]) -> None:
+    """Drop a stream's records up to the sequence number `delivered` of each shard.
+
+    MiniStack keeps every record in memory for the stream's whole retention otherwise.
+    """
+    from ministack.services import kinesis
+
+    for stream in list(kinesis._streams._data.values()):
+        if stream["StreamARN"] != arn:
+            continue
+        for shard, sequence in delivered.items():
+            records = stream["shards"][shard]["records"]
+            while records and records[0]["SequenceNumber"] <= sequence:
+                records.pop(0)
+
+
+def _kinesis_without_records() -> dict[str, Any]:
+    from ministack.core.responses import AccountRegionScopedDict
+    from ministack.services import kinesis
+
+    streams = AccountRegionScopedDict()
+    for key, stream in list(kinesis._streams._data.items()):
+        shards = {name: {**shard, "records": []} for name, shard in stream["shards"].items()}
+        streams._data[key] = {**stream, "shards": shards}
+    return {"streams": streams, "resource_policies": kinesis._resource_policies}
+
+
+def object_path(bucket: str, key: str) -> Path | None:
+    """The file that holds an object's body, or None where there is none."""
+    from ministack.services import s3
+
+    found = s3._object_disk_path(bucket, key, ACCOUNT)
+    path = Path(found) if found else None
+    return path if path and path.is_file() else None

@@ -1,0 +1,129 @@
+"""Puts the local AWS together and serves it."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from typing import Any
+
+import boto3
+import uvicorn
+from botocore.config import Config
+
+from local_aws import ministack
+from local_aws.clock import Clock
+from local_aws.firehose.streams import DeliveryStreams
+from local_aws.firehose.workers import FirehoseWorkers
+from local_aws.gateway import Asgi, Gateway
+from local_aws.glue.catalog import GlueCatalog
+from local_aws.glue.jobs import GlueJobs
+from local_aws.glue.service import GlueService
+from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
+
+_SAVE_SECONDS = 3
+log = logging.getLogger("local_aws")
+
+
+def run(settings: Settings) -> None:
+    """Serve the local AWS until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    settings.state.mkdir(parents=True, exist_ok=True)
+    ministack.configure(settings)
+    uvicorn.run(
+        application(settings),
+        host="127.0.0.1",
+        port=settings.port,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+    )
+
+
+def application(settings: Settings) -> Asgi:
+    """The ASGI application of one local AWS; its services live as long as the server."""
+    from local_aws.athena.service import AthenaService
+    from local_aws.cloudformation import register
+
+    clock = Clock(settings.state)
+    client = client_factory(settings.endpoint)
+    catalog = GlueCatalog(settings.state / "glue" / "catalog.db", clock.now, ACCOUNT)
+    jobs = GlueJobs(settings.state / "glue" / "jobs.db", clock.now, client, settings.endpoint)
+    glue = GlueService(catalog, jobs)
+    athena = AthenaService(
+        catalog=catalog,
+        s3=client("s3"),
+        disk_path=ministack.object_path,
+        clock=clock.now,
+        state_dir=settings.state / "athena",
+    )
+    firehose_state = settings.state / "firehose"
+    streams = DeliveryStreams(
+        firehose_state / "streams.json", clock.now, f"arn:aws:firehose:{REGION}:{ACCOUNT}"
+    )
+    workers = FirehoseWorkers(streams, firehose_state, clock, client, ministack.trim_stream)
+    fallback = ministack.load()
+    register(athena, glue, streams)
+    gateway = Gateway({"athena": athena, "glue": glue, "firehose": streams}, fallback)
+
+    @asynccontextmanager
+    async def background() -> AsyncIterator[None]:
+        threading.Thread(target=workers.run, daemon=True).start()
+        saver = asyncio.create_task(_save_regularly())
+        yield
+        saver.cancel()
+        with suppress(asyncio.CancelledError):
+            await saver
+        workers.close()
+        athena.close()
+
+    return _with_background(gateway, background)
+
+
+def client_factory(endpoint: str) -> Any:
+    """A function that gives the boto3 client of a service of the local AWS, one for each."""
+    session = boto3.Session(
+        aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_KEY, region_name=REGION
+    )
+    lock = threading.Lock()
+    config = Config(
+        max_pool_connections=64,
+        retries={"max_attempts": 2},
+        s3={"addressing_style": "path"},
+        read_timeout=900,
+    )
+
+    @cache
+    def client(service: str) -> Any:
+        with lock:
+            return session.client(service, endpoint_url=endpoint, config=config)
+
+    return client
+
+
+async def _save_regularly() -> None:
+    """A `kill -9` loses at most the control plane's last seconds; data is on disk already."""
+    while True:
+        await asyncio.sleep(_SAVE_SECONDS)
+        await asyncio.to_thread(ministack.save_control_plane)
+
+
+def _with_background(app: Asgi, background: Any) -> Asgi:
+    """Run `background` between the start and the end of the ASGI lifespan."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        context = background()
+
+        async def send_and_follow(message: dict[str, Any]) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                await context.__aenter__()
+            if message["type"] == "lifespan.shutdown.complete":
+                await context.__aexit__(None, None, None)
+            await send(message)
+
+        await app(scope, receive, send_and_follow)
+
+    return wrapped
