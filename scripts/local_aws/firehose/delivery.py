@@ -47,7 +47,7 @@ class Failure:
 class Delivery:
     """Delivers batches of one stream's records as its S3 destination is configured.
 
-    `client(service)` makes boto3 clients; `table(database, name)` gives a Glue table's columns.
+    `client(service)` makes boto3 clients.
     """
 
     def __init__(self, stream: Json, client: Callable[[str], Any]) -> None:
@@ -130,7 +130,7 @@ class Delivery:
         oldest = min(record.arrived_at for record, _ in good)
         conversion = self._destination.get("DataFormatConversionConfiguration", {})
         failures: list[Failure] = []
-        if conversion.get("Enabled", bool(conversion)):
+        if conversion.get("Enabled"):
             schema = conversion["SchemaConfiguration"]
             table = self._client("glue").get_table(
                 DatabaseName=schema["DatabaseName"], Name=schema["TableName"]
@@ -152,14 +152,10 @@ class Delivery:
             "!{firehose:error-output-type}", kind
         )
         oldest = min(failure.record.arrived_at for failure in failures)
-        backup = self._destination.get("S3BackupConfiguration", {}).get("BucketARN")
-        body = gzip_bytes("".join(lines).encode())
-        self._put(prefix, oldest, body, ".gz", backup)
+        self._put(prefix, oldest, gzip_bytes("".join(lines).encode()), ".gz")
 
-    def _put(
-        self, prefix: str, at: datetime, body: bytes, suffix: str, bucket_arn: str | None = None
-    ) -> None:
-        bucket = (bucket_arn or self._destination["BucketARN"]).rpartition(":::")[2]
+    def _put(self, prefix: str, at: datetime, body: bytes, suffix: str) -> None:
+        bucket = self._destination["BucketARN"].rpartition(":::")[2]
         stamp = at.strftime("%Y-%m-%d-%H-%M-%S")
         name = f"{self._stream['DeliveryStreamName']}-1-{stamp}-{uuid.uuid4()}{suffix}"
         self._client("s3").put_object(Bucket=bucket, Key=expand(prefix, at) + name, Body=body)

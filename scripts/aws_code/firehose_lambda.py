@@ -1,0 +1,74 @@
+"""The Lambda that Firehose runs over every batch: mask, envelope, and never fail for bad data.
+
+For a fault of the data the answer is `Ok` with an envelope and a reason, so that Bronze has it; a
+payload that cannot be parsed cannot be masked, so it stays in the landing bucket. A crash of this
+function makes Firehose try again and then keep the records under its error prefix.
+https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from datetime import datetime, timezone
+from functools import cache
+from typing import Any
+
+import boto3
+
+from aws_code.masking import records, rules
+from aws_code.masking.masks import Key, load_key
+
+Json = dict[str, Any]
+
+
+def handler(event: Json, context: Any) -> Json:
+    """Answer one Firehose transformation event."""
+    source = _sources()[_source_name(event["deliveryStreamArn"])]
+    key = _key()
+    unreadable: list[Json] = []
+    answers = []
+    for item in event["records"]:
+        payload = base64.b64decode(item["data"])
+        record = records.from_json(source, payload, _arrival(item, event["invocationId"]), key)
+        if record["_payload_sha256"]:
+            unreadable.append({"_record_id": record["_record_id"], "data": item["data"]})
+        # Firehose joins records as they are: the newline is ours to add.
+        data = base64.b64encode((json.dumps(record) + "\n").encode()).decode()
+        answers.append({"recordId": item["recordId"], "result": "Ok", "data": data})
+    if unreadable:
+        _keep_in_landing(source.location, event["invocationId"], unreadable)
+    return {"records": answers}
+
+
+def _source_name(stream_arn: str) -> str:
+    """Delivery streams are named `strata-<env>-<system>.<table>`."""
+    return stream_arn.rpartition("/")[2].split("-", 2)[2]
+
+
+def _arrival(item: Json, delivery_id: str) -> records.Arrival:
+    metadata = item["kinesisRecordMetadata"]
+    return records.Arrival(
+        record_id=f"{metadata['shardId']}:{metadata['sequenceNumber']}",
+        arrived_at=datetime.fromtimestamp(item["approximateArrivalTimestamp"] / 1000, timezone.utc),
+        delivery_id=delivery_id,
+    )
+
+
+def _keep_in_landing(location: str, invocation_id: str, unreadable: list[Json]) -> None:
+    boto3.client("s3").put_object(
+        Bucket=os.environ["LANDING_BUCKET"],
+        Key=f"unreadable/{location}{invocation_id}.json",
+        Body="\n".join(json.dumps(item) for item in unreadable).encode(),
+    )
+
+
+@cache
+def _sources() -> dict[str, rules.Source]:
+    return rules.packed()
+
+
+@cache
+def _key() -> Key:
+    return load_key(boto3.client("secretsmanager"), os.environ["MASKING_SECRET"])

@@ -1,0 +1,43 @@
+"""The masks: redaction, a keyed hash, the last four characters of a card number."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from typing import Any
+
+REDACTED = "***"
+
+
+@dataclass(frozen=True)
+class Key:
+    """The key of the hash and its version, which each hash carries."""
+
+    version: str
+    secret: bytes
+
+
+def load_key(secrets: Any, secret_id: str) -> Key:
+    """Read the key from Secrets Manager: a JSON object with `version` and `key`."""
+    value = json.loads(secrets.get_secret_value(SecretId=secret_id)["SecretString"])
+    return Key(version=value["version"], secret=value["key"].encode())
+
+
+def mask(value: str, how: str, key: Key) -> str:
+    """`value` masked by `hash`, `redact` or `last4`; raises ValueError for another mask.
+
+    The hash is HMAC-SHA-256 of the trimmed, folded value, so that one address written in two ways
+    is one; hashes of two key versions are not comparable.
+    """
+    if how == "redact":
+        return REDACTED
+    if how == "hash":
+        folded = value.strip().lower().encode()
+        digest = hmac.new(key.secret, folded, hashlib.sha256).hexdigest()
+        return f"{key.version}:{digest}"
+    if how == "last4":
+        digits = [character for character in value if character.isdigit()]
+        return "*" * 12 + "".join(digits[-4:]) if len(digits) > 4 else REDACTED
+    raise ValueError(f"unknown mask {how!r}: use hash, redact or last4")

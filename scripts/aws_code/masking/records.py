@@ -1,0 +1,135 @@
+"""One record from the source's bytes or row to Bronze's columns, with its envelope.
+
+A data fault never stops a record: it goes on with what could be kept and a reason in `_rejection`
+(codes joined by `|`), so that it is catalogued, quarantined and counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+from aws_code.masking.masks import REDACTED, Key, mask
+from aws_code.masking.rules import Column, Source
+
+Json = dict[str, Any]
+
+_FIELD_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_TRUE_FALSE = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """The identity of what arrived: record, instant (aware, UTC) and delivery."""
+
+    record_id: str
+    arrived_at: datetime
+    delivery_id: str
+
+
+def from_json(source: Source, payload: bytes, arrival: Arrival, key: Key) -> Json:
+    """The Bronze record of a JSON payload."""
+    try:
+        # Numbers stay as they were written: 12.0 is not 12, and 0.1 is not a binary fraction.
+        fields = json.loads(payload.decode(), parse_float=str, parse_int=str, parse_constant=str)
+    except ValueError:
+        return unusable("malformed_json", payload, arrival)
+    if not isinstance(fields, dict):
+        return unusable("not_an_object", payload, arrival)
+    return from_fields(source, fields, arrival, key)
+
+
+def unusable(reason: str, payload: bytes, arrival: Arrival) -> Json:
+    """The Bronze record of a payload that cannot be read, hence not masked: id, hash and reason."""
+    digest = hashlib.sha256(payload).hexdigest()
+    return {**_envelope(arrival), "_rejection": reason, "_payload_sha256": digest}
+
+
+def from_fields(source: Source, fields: Json, arrival: Arrival, key: Key) -> Json:
+    """The Bronze record of named values: masked, and typed where the table is Parquet."""
+    record: Json = {}
+    reasons = []
+    for name, value in fields.items():
+        folded = name.strip().lower()
+        if not _FIELD_NAME.fullmatch(folded):
+            reasons.append("invalid_field_name")
+            continue
+        column = source.columns.get(folded)
+        if column is None:
+            record[folded] = _undeclared(source, value)
+            continue
+        text = as_text(value)
+        if text is not None and column.mask:
+            text = mask(text, column.mask, key)
+        try:
+            record[folded] = typed(text, column) if source.file_format == "parquet" else text
+        except ValueError:
+            record[folded] = None
+            reasons.append(f"wrong_type:{folded}")
+    return {**record, **_envelope(arrival), "_rejection": "|".join(sorted(set(reasons))) or None}
+
+
+def _envelope(arrival: Arrival) -> Json:
+    return {
+        "_record_id": arrival.record_id,
+        "_arrived_at": arrival.arrived_at.astimezone(timezone.utc).strftime(
+            "%Y-%m-%dT%H:%M:%S.%fZ"
+        ),
+        "_delivery_id": arrival.delivery_id,
+        "_rejection": None,
+        "_payload_sha256": None,
+    }
+
+
+def _undeclared(source: Source, value: Any) -> str | None:
+    """Where some columns hold personal data, a field that nobody declared may hold it too."""
+    return REDACTED if source.has_personal_data else as_text(value)
+
+
+def as_text(value: Any) -> str | None:
+    """A leaf as the text it was; null stays null, nested values are JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, separators=(",", ":"))
+
+
+def typed(text: str | None, column: Column) -> Any:
+    """`text` as a JSON value that Firehose and Parquet take for the column's Trino type.
+
+    Timestamps come out as `YYYY-MM-DD HH:MM:SS.mmm` in UTC. An empty text is null, except for
+    varchar. Raises ValueError when the text is no such value.
+    """
+    if text is None or (text.strip() == "" and column.type != "varchar"):
+        return None
+    kind = column.type.partition("(")[0]
+    if kind == "varchar":
+        return text
+    if kind in ("integer", "bigint"):
+        return int(text)
+    if kind == "double":
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError(f"{text} is not finite")
+        return number
+    if kind == "decimal":
+        return str(Decimal(text))
+    if kind == "boolean":
+        if text.lower() not in _TRUE_FALSE:
+            raise ValueError(f"{text} is no boolean")
+        return _TRUE_FALSE[text.lower()]
+    if kind == "date":
+        return date.fromisoformat(text).isoformat()
+    if kind == "timestamp":
+        instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        if instant.tzinfo:
+            instant = instant.astimezone(timezone.utc)
+        return instant.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    raise ValueError(f"column {column.name}: unknown type {column.type!r}")
