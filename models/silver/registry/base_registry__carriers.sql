@@ -1,0 +1,57 @@
+-- grain: one row a change of a carrier (carrier, change sequence), or one a record whose key is unusable
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='record_key',
+        partitioned_by=['month(_occurred_at)'],
+        update_condition=better_record(),
+        meta={'merge_bound': '_change_sequence'},
+    )
+}}
+
+{%- set types = {
+    'carrier': 'varchar',
+    'name': 'varchar',
+    '_op': 'varchar',
+    '_committed_at': 'timestamp',
+    '_change_sequence': 'varchar',
+} %}
+
+with
+
+bronze as (
+
+    select * from {{ source('registry', 'carriers') }}
+    where {{ bronze_window() }}
+
+),
+
+parsed as (
+
+    select
+        {{ parsed_columns(types) }},
+        {{ parse('_arrived_at', 'timestamp') }} as _arrived_at,
+        _record_id,
+        _delivery_id,
+        _rejection,
+        _payload_sha256
+    from bronze
+
+),
+
+checked as (
+
+    select
+        *,
+        {{ rejections(change_rules('carrier')) }} as rejections
+    from parsed
+
+),
+
+{{ one_record_a_key(
+    types,
+    key=['carrier', '_change_sequence'],
+    event_time='_committed_at',
+    time_is_key=false
+) }}

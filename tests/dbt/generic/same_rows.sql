@@ -1,0 +1,45 @@
+{#- The model holds the very rows of another relation: none lost, added, repeated or changed.
+    `columns` maps the model's columns to expressions on the other relation. -#}
+{% test same_rows(model, to, columns, to_where='true') %}
+
+{%- set window = test_window() %}
+
+with ours as (
+
+    select
+        {% for column in columns -%}
+        {{ column }},
+        {% endfor -%}
+        count(*) as copies
+    from {{ model }}
+    group by {% for column in columns %}{{ loop.index }}{{ ', ' if not loop.last }}{% endfor %}
+
+),
+
+theirs as (
+
+    select
+        {% for column, expression in columns.items() -%}
+        {{ expression }} as {{ column }},
+        {% endfor -%}
+        count(*) as copies
+    from {{ to }}
+    where {{ to_where }}
+    {%- if window %} and {{ window.predicate }}{% endif %}
+    group by {% for column in columns %}{{ loop.index }}{{ ', ' if not loop.last }}{% endfor %}
+
+)
+
+select
+    'only in the model' as fault,
+    unexpected.*
+from (select * from ours except select * from theirs) as unexpected
+
+union all
+
+select
+    'lost or changed' as fault,
+    lost.*
+from (select * from theirs except select * from ours) as lost
+
+{% endtest %}
