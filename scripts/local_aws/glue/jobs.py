@@ -15,6 +15,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -260,10 +261,8 @@ class GlueJobs:
         logs = self._client("logs")
         stamp = int(datetime.now().timestamp() * 1000)
         events = [{"timestamp": stamp, "message": line} for line in output.splitlines() if line]
-        try:
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
             logs.create_log_group(logGroupName=group)
-        except logs.exceptions.ResourceAlreadyExistsException:
-            pass
         logs.create_log_stream(logGroupName=group, logStreamName=run["Id"])
         if events:
             logs.put_log_events(logGroupName=group, logStreamName=run["Id"], logEvents=events)

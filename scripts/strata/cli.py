@@ -1,0 +1,309 @@
+"""`strata`: the command line. Each command is safe to repeat and says what to do next."""
+
+import json
+import sys
+from datetime import datetime, timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_aws.clock import Clock
+from local_aws.settings import Settings
+from strata import console, dbt, declarations, doctor, local
+from strata.catalog.plan import Plan, apply_plan, make_plan
+from strata.deploy import code, stacks
+from strata.environment import Environment, choose, client, shell_exports
+from strata.errors import StrataError
+from strata.ingest import landing, stream
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Strata: an AWS lakehouse as a dbt project, on a laptop and in your account.",
+    epilog="Start with: make demo. Every command works on the laptop (--env local, the default) "
+    "and on AWS.",
+)
+local_app = typer.Typer(no_args_is_help=True, help="The local AWS: start, stop, reset, clock.")
+clock_app = typer.Typer(no_args_is_help=True, help="The clock that arrivals and now() follow.")
+catalog_app = typer.Typer(no_args_is_help=True, help="Glue tables from the declared sources.")
+ingest_app = typer.Typer(no_args_is_help=True, help="Bring records and files to Bronze.")
+local_app.add_typer(clock_app, name="clock")
+app.add_typer(local_app, name="local")
+app.add_typer(catalog_app, name="catalog")
+app.add_typer(ingest_app, name="ingest")
+
+Env = Annotated[
+    str | None, typer.Option("--env", help="Environment: local (default), dev, prod, …")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+
+def main() -> None:
+    """Run the command line; a failure ends with what was wrong and what to do, and exit code 1."""
+    for plugin in entry_points(group="strata.commands"):
+        app.add_typer(plugin.load())
+    try:
+        app()
+    except StrataError as error:
+        _fail(error.message, error.hint)
+    except ClientError as error:
+        _fail(str(error), "is everything deployed? strata deploy; strata doctor says more")
+    except (BotoCoreError, ValueError) as error:
+        _fail(str(error), "strata doctor says more")
+    except KeyboardInterrupt:
+        _fail("interrupted", "run the same command again: it goes on where it was")
+
+
+def _fail(message: str, hint: str) -> None:
+    console.err.print(f"[bold red]error:[/] {message}", markup=True, soft_wrap=True)
+    if hint:
+        console.err.print(f"[yellow]do:[/] {hint}", soft_wrap=True)
+    sys.exit(1)
+
+
+def _ready(env: str | None) -> Environment:
+    """The environment of a command; the local one must be up."""
+    environment = choose(env)
+    if environment.is_local:
+        local.require_up(Settings.from_env())
+    return environment
+
+
+def _sources() -> list[declarations.Source]:
+    return declarations.sources(dbt.manifest())
+
+
+@app.command("env")
+def env_command() -> None:
+    """Print shell lines so that dbt, boto3 and the AWS CLI use the local AWS.
+
+    eval "$(.venv/bin/strata env)"
+    """
+    print(shell_exports(Settings.from_env()))
+
+
+@app.command("doctor")
+def doctor_command(env: Env = None, as_json: AsJson = False) -> None:
+    """Check this machine and the environment, and say what to do about each fault."""
+    checks = doctor.examine(env)
+    if as_json:
+        print(json.dumps([check.__dict__ for check in checks]))
+    else:
+        for check in checks:
+            mark = "[green]✓[/]" if check.is_good else "[red]✗[/]"
+            console.out.print(f"{mark} {check.what}: {check.finding}")
+            if check.hint and not check.is_good:
+                console.out.print(f"  [yellow]do:[/] {check.hint}")
+    if not all(check.is_good for check in checks):
+        raise typer.Exit(1)
+
+
+@local_app.command("up")
+def local_up() -> None:
+    """Start the local AWS and leave it running."""
+    settings = Settings.from_env()
+    started = local.up(settings)
+    choose("local")
+    console.done(f"local AWS {'started' if started else 'is up'} at {settings.endpoint}")
+
+
+@local_app.command("down")
+def local_down() -> None:
+    """Stop the local AWS; its state stays."""
+    stopped = local.down(Settings.from_env())
+    console.done("local AWS stopped" if stopped else "local AWS was not running")
+
+
+@local_app.command("status")
+def local_status(as_json: AsJson = False) -> None:
+    """Say whether the local AWS is up and what its clock shows."""
+    settings = Settings.from_env()
+    found = local.status(settings)
+    clock = Clock(settings.state).now().isoformat(timespec="seconds")
+    if as_json:
+        print(json.dumps({"up": found.is_up, "pid": found.pid, "clock": clock}))
+    else:
+        state = f"up, process {found.pid}" if found.is_up else "down"
+        console.out.print(f"{settings.endpoint}: {state}; clock {clock}")
+    if not found.is_up:
+        raise typer.Exit(1)
+
+
+@local_app.command("reset")
+def local_reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Stop the local AWS and delete its state: buckets, tables, streams, history."""
+    settings = Settings.from_env()
+    if not yes:
+        typer.confirm(f"Delete everything under {settings.state}?", abort=True)
+    local.down(settings)
+    local.delete_state(settings)
+    console.done(f"deleted {settings.state}")
+    console.next_step("make demo")
+
+
+@clock_app.command("set")
+def clock_set(
+    instant: Annotated[datetime, typer.Argument(help="UTC, 2013-01-05T06:00:00")],
+) -> None:
+    """Make an instant the present of the local AWS."""
+    _clock().set(instant)
+    _print_clock()
+
+
+@clock_app.command("advance")
+def clock_advance(
+    hours: Annotated[float, typer.Option(help="Hours to move.")] = 0,
+    days: Annotated[float, typer.Option(help="Days to move.")] = 0,
+) -> None:
+    """Move the clock of the local AWS."""
+    _clock().advance(timedelta(hours=hours, days=days))
+    _print_clock()
+
+
+@clock_app.command("reset")
+def clock_reset() -> None:
+    """Go back to the machine's time."""
+    _clock().reset()
+    _print_clock()
+
+
+def _clock() -> Clock:
+    return Clock(Settings.from_env().state)
+
+
+def _print_clock() -> None:
+    console.done(f"clock: {_clock().now().isoformat(timespec='seconds')}")
+
+
+@app.command("deploy")
+def deploy_command(env: Env = None) -> None:
+    """Deploy the CloudFormation stacks and the catalog: what is up to date is left alone."""
+    environment = _ready(env)
+    sources = _sources()
+    cloudformation = client("cloudformation")
+
+    def deploy(stack: stacks.Stack) -> None:
+        console.done(f"{stack.name}: {stacks.deploy(stack, cloudformation)}")
+
+    deploy(stacks.storage_stack(environment))
+    artifacts = code.upload(sources, environment.bucket("artifacts"), client("s3"))
+    for stack in stacks.shared_stacks(environment, artifacts):
+        deploy(stack)
+    # Firehose reads the Glue tables of the sources that it converts: they come before the streams.
+    _apply_catalog(sources, environment, allow_breaking=False)
+    for source in sources:
+        if source.ingest == "stream":
+            deploy(stacks.source_stack(source, environment))
+    console.next_step("strata ingest --help, then strata build")
+
+
+@catalog_app.command("plan")
+def catalog_plan(env: Env = None, as_json: AsJson = False) -> None:
+    """Show how Glue differs from the declared sources. Exit code 2 when it does."""
+    environment = _ready(env)
+    plan = make_plan(_sources(), environment, client("glue"))
+    if as_json:
+        changes = [
+            {k: v for k, v in c.__dict__.items() if k != "table_input"} for c in plan.changes
+        ]
+        print(json.dumps({"databases": plan.databases, "changes": changes}, default=list))
+    else:
+        _print_plan(plan)
+    if not plan.is_empty:
+        raise typer.Exit(2)
+
+
+@catalog_app.command("apply")
+def catalog_apply(
+    env: Env = None,
+    allow_breaking: Annotated[
+        bool, typer.Option("--allow-breaking", help="Also what makes readers fail.")
+    ] = False,
+) -> None:
+    """Make Glue as the sources declare it. Tables of others are never touched."""
+    _apply_catalog(_sources(), _ready(env), allow_breaking)
+
+
+def _apply_catalog(
+    sources: list[declarations.Source], environment: Environment, allow_breaking: bool
+) -> None:
+    glue = client("glue")
+    plan = make_plan(sources, environment, glue)
+    _print_plan(plan)
+    for change in apply_plan(plan, glue, allow_breaking):
+        console.done(f"{change.kind} {change.database}.{change.table}")
+
+
+def _print_plan(plan: Plan) -> None:
+    for database in plan.databases:
+        console.out.print(f"[green]+[/] database {database}")
+    colours = {"create": "green", "change": "yellow", "remove": "red"}
+    for change in plan.changes:
+        breaking = " [red](breaking)[/]" if change.is_breaking else ""
+        console.out.print(
+            f"[{colours[change.kind]}]{change.kind}[/] {change.database}.{change.table}{breaking}"
+        )
+        for detail in change.details:
+            console.out.print(f"    {detail}", markup=False)
+    console.done(f"catalog: {len(plan.changes)} to change, {plan.unchanged} as declared")
+
+
+@ingest_app.command("stream")
+def ingest_stream(
+    source: Annotated[str, typer.Argument(help="<system>.<table>, a stream source")],
+    file: Annotated[
+        typer.FileBinaryRead, typer.Argument(help="JSON lines; - for standard input")
+    ] = sys.stdin.buffer,  # type: ignore[assignment]
+    env: Env = None,
+) -> None:
+    """Send JSON lines to a source's stream; Firehose brings them to Bronze, masked."""
+    environment = _ready(env)
+    declared = declarations.find(_sources(), source, "stream")
+    lines = (line.rstrip(b"\r\n") for line in file if line.strip())
+    with console.progress() as bar:
+        task = bar.add_task(f"sending to {source}", total=None)
+        sent = stream.send(
+            declared, lines, environment, client("kinesis"), lambda n: bar.advance(task, n)
+        )
+    console.done(f"{sent.records:,} records sent to {environment.resource(source)}")
+    console.next_step("Firehose writes them within its buffer interval; then strata build")
+
+
+@ingest_app.command("batch")
+def ingest_batch(
+    source: Annotated[str, typer.Argument(help="<system>.<table>, a batch source")],
+    files: Annotated[list[Path] | None, typer.Argument(help="CSV files to drop first")] = None,
+    env: Env = None,
+) -> None:
+    """Drop files into landing and carry all that waits there to Bronze."""
+    environment = _ready(env)
+    declared = declarations.find(_sources(), source, "batch")
+    dropped = landing.drop(declared, files or [], environment, client("s3"))
+    console.done(f"{len(dropped)} files dropped into landing")
+    _carry(declared, environment)
+
+
+@ingest_app.command("cdc")
+def ingest_cdc(
+    source: Annotated[str, typer.Argument(help="<system>.<table>, a cdc source")], env: Env = None
+) -> None:
+    """Carry the change files that DMS has written for a source to Bronze."""
+    environment = _ready(env)
+    _carry(declarations.find(_sources(), source, "cdc"), environment)
+
+
+def _carry(source: declarations.Source, environment: Environment) -> None:
+    glue = client("glue")
+    run = landing.follow(landing.start(source, environment, glue), environment, glue)
+    console.done(f"{source.name}: job run {run.run_id} succeeded in {run.seconds} s")
+
+
+@app.command("build", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def build_command(context: typer.Context, env: Env = None) -> None:
+    """Run `dbt build` in the environment; further arguments go to dbt (--select, --vars, …)."""
+    _ready(env)
+    dbt.run(["build", *context.args])
+    console.next_step('strata docs, or query with any Athena client: eval "$(strata env)"')

@@ -1,0 +1,122 @@
+"""The sources as they are declared: read from dbt's manifest, checked, as plain data."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from strata.errors import StrataError
+
+Json = dict[str, Any]
+
+INGEST = ("stream", "cdc", "batch")
+FORMATS = ("json", "parquet")
+MASKS = ("hash", "redact", "last4")
+_TYPE = re.compile(
+    r"varchar|integer|bigint|double|boolean|date|timestamp|decimal\(\d{1,2},\s*\d{1,2}\)"
+)
+_GLUE_TYPES = {"varchar": "string", "integer": "int"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A declared column: `type` is the Trino type that is meant, `mask` how it is masked."""
+
+    name: str
+    type: str
+    mask: str | None
+    description: str
+
+    def glue_type(self, file_format: str) -> str:
+        """The type in Glue: text formats are strings at the leaves, Parquet is typed."""
+        return "string" if file_format == "json" else _GLUE_TYPES.get(self.type, self.type)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A declared source table; `name` is `<system>.<table>`."""
+
+    name: str
+    database: str
+    table: str
+    location: str
+    file_format: str
+    ingest: str
+    key: tuple[str, ...]
+    start: str
+    owner: str
+    description: str
+    columns: tuple[Column, ...]
+
+
+def sources(manifest: Json) -> list[Source]:
+    """All declared sources by name; raises StrataError that names the file of a bad one."""
+    return sorted(
+        (_source(node) for node in manifest["sources"].values()), key=lambda source: source.name
+    )
+
+
+def find(declared: list[Source], name: str, ingest: str | None = None) -> Source:
+    """The source `name`; raises StrataError with the names there are."""
+    names = [s.name for s in declared if ingest in (None, s.ingest)]
+    for source in declared:
+        if source.name == name and name in names:
+            return source
+    kind = f"{ingest} " if ingest else ""
+    raise StrataError(f"no {kind}source is named {name!r}", f"declared: {', '.join(names)}")
+
+
+def _source(node: Json) -> Source:
+    where = f"{node['original_file_path']}: source {node['source_name']}.{node['name']}"
+    meta = node["config"].get("meta") or node.get("meta") or {}
+    external = node.get("external") or {}
+    for member, of, allowed in (
+        ("ingest", meta, INGEST),
+        ("file_format", external, FORMATS),
+    ):
+        if of.get(member) not in allowed:
+            raise StrataError(
+                f"{where}: {member} is {of.get(member)!r}", f"use one of {', '.join(allowed)}"
+            )
+    for member in ("key", "start", "owner"):
+        if not meta.get(member):
+            raise StrataError(f"{where}: meta.{member} is missing", "see docs/sources.md")
+    location = external.get("location") or ""
+    if not re.fullmatch(r"([a-z0-9_]+/)+", location):
+        raise StrataError(
+            f"{where}: location is {location!r}",
+            "write it relative to the Bronze bucket, as <system>/<table>/",
+        )
+    columns = tuple(_column(column, where) for column in node["columns"].values())
+    unknown = set(meta["key"]) - {column.name for column in columns}
+    if unknown:
+        raise StrataError(f"{where}: key names no column: {sorted(unknown)}", "declare the column")
+    return Source(
+        name=f"{node['source_name']}.{node['name']}",
+        database=node["schema"],
+        table=node["name"],
+        location=location,
+        file_format=external["file_format"],
+        ingest=meta["ingest"],
+        key=tuple(meta["key"]),
+        start=str(meta["start"]),
+        owner=meta["owner"],
+        description=node["description"].strip(),
+        columns=columns,
+    )
+
+
+def _column(column: Json, where: str) -> Column:
+    meta = (column.get("config") or {}).get("meta") or column.get("meta") or {}
+    declared, mask = str(meta.get("type") or ""), meta.get("mask")
+    if not _TYPE.fullmatch(declared):
+        raise StrataError(
+            f"{where}: column {column['name']} has the unknown type {declared!r}",
+            "use varchar, integer, bigint, double, boolean, date, timestamp or decimal(p,s) "
+            "in config.meta.type",
+        )
+    if mask not in (None, *MASKS):
+        raise StrataError(
+            f"{where}: column {column['name']} has the unknown mask {mask!r}",
+            f"use one of {', '.join(MASKS)}",
+        )
+    return Column(column["name"], declared, mask, (column.get("description") or "").strip())
