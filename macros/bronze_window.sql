@@ -23,13 +23,14 @@
 
 
 {#- `_arrived_at >= <literal>`: what an incremental model has not yet seen of a Silver relation. -#}
-{%- macro arrived_window(column='_arrived_at') -%}
+{%- macro arrived_window(column='_arrived_at', margin_days=1) -%}
     {%- if not execute -%}
         {{ return('true') }}
     {%- endif -%}
     {%- set override = window_override() -%}
     {%- if override -%}
-        {{ return(column ~ " >= timestamp '" ~ override.first ~ " 00:00:00'") }}
+        {%- set first = override.first - modules.datetime.timedelta(days=margin_days - 1) -%}
+        {{ return(column ~ " >= timestamp '" ~ first ~ " 00:00:00'") }}
     {%- endif -%}
     {%- if not is_incremental() -%}
         {{ return('true') }}
@@ -38,13 +39,13 @@
     {%- if last_arrival.value is none -%}
         {{ return('true') }}
     {%- endif -%}
-    {%- set since = last_arrival.value - modules.datetime.timedelta(days=1) -%}
+    {%- set since = last_arrival.value - modules.datetime.timedelta(days=margin_days) -%}
     {{ return(column ~ " >= " ~ timestamp_literal(since)) }}
 {%- endmacro -%}
 
 
 {#- The dates that new records touch, as a predicate of literals on a date column. -#}
-{%- macro touched_dates(column, relations) -%}
+{%- macro touched_dates(column, relations, whole_months=false) -%}
     {%- if not execute or not is_incremental() -%}
         {{ return('true') }}
     {%- endif -%}
@@ -60,20 +61,25 @@
         ) -%}
     {%- endfor -%}
     {%- set rows = run_query(queries | join(' union ') ~ ' order by 1').rows -%}
-    {%- set dates = rows | map(attribute=0) | reject('none') | list -%}
-    {{ return(date_ranges(column, dates)) }}
+    {%- set days = [] -%}
+    {%- for row in rows if row[0] is not none -%}
+        {%- do days.extend(days_of_month(row[0]) if whole_months else [row[0]]) -%}
+    {%- endfor -%}
+    {{ return(date_ranges(column, days | unique | sort, gap_days=31 if whole_months else 4)) }}
 {%- endmacro -%}
 
 
-{#- The months that new records touch, as whole months on a date column: what a monthly mart redoes. -#}
+{#- The same for a monthly mart: the whole months that new records touch. -#}
 {%- macro touched_months(column, relations) -%}
-    {%- set months = [] -%}
-    {%- for touched in relations -%}
-        {%- do months.append({
-            'relation': touched.relation, 'date': "date_trunc('month', " ~ touched.date ~ ")"
-        }) -%}
-    {%- endfor -%}
-    {{ return(touched_dates("cast(date_trunc('month', " ~ column ~ ") as date)", months)) }}
+    {{ return(touched_dates(column, relations, whole_months=true)) }}
+{%- endmacro -%}
+
+
+{#- The first and the last day of a date's month. -#}
+{%- macro days_of_month(day) -%}
+    {%- set first = day.replace(day=1) -%}
+    {%- set next_month = (first + modules.datetime.timedelta(days=31)).replace(day=1) -%}
+    {{ return([first, next_month - modules.datetime.timedelta(days=1)]) }}
 {%- endmacro -%}
 
 
@@ -105,14 +111,14 @@
 {%- endmacro -%}
 
 
-{#- Sorted dates as OR-ed ranges of literals; a gap of up to three days is read too. -#}
-{%- macro date_ranges(column, dates) -%}
+{#- Sorted dates as OR-ed ranges of literals; dates at most gap_days apart share one. -#}
+{%- macro date_ranges(column, dates, gap_days=4) -%}
     {%- if not dates -%}
         {{ return('false') }}
     {%- endif -%}
     {%- set ranges = [] -%}
     {%- for day in dates -%}
-        {%- if ranges and (day - ranges[-1].last).days <= 4 -%}
+        {%- if ranges and (day - ranges[-1].last).days <= gap_days -%}
             {%- do ranges[-1].update({'last': day}) -%}
         {%- else -%}
             {%- do ranges.append({'first': day, 'last': day}) -%}

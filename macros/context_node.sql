@@ -1,7 +1,7 @@
 {#- The model under test, from the graph (inside a generic test `model` is its relation). -#}
 {%- macro context_node() -%}
     {%- if not execute -%}
-        {{ return({'columns': {}, 'schema': '', 'alias': '', 'unique_id': ''}) }}
+        {{ return({'columns': {}, 'schema': '', 'alias': '', 'relation_name': none, 'unique_id': ''}) }}
     {%- endif -%}
     {{ return(graph.nodes[model.attached_node]) }}
 {%- endmacro -%}

@@ -1,6 +1,7 @@
 {#- The model holds the very rows of another relation: none lost, added, repeated or changed.
-    `columns` maps the model's columns to expressions on the other relation. -#}
-{% test same_rows(model, to, columns, to_where='true') %}
+    `columns` maps the model's columns to expressions on the other relation. `may_lack` lets the other
+    relation hold rows that the model has not (yet). -#}
+{% test same_rows(model, to, columns, to_where='true', model_where='true', may_lack=false) %}
 
 {%- set window = test_window() %}
 
@@ -12,6 +13,7 @@ with ours as (
         {% endfor -%}
         count(*) as copies
     from {{ model }}
+    where {{ model_where }}
     group by {% for column in columns %}{{ loop.index }}{{ ', ' if not loop.last }}{% endfor %}
 
 ),
@@ -34,6 +36,7 @@ select
     'only in the model' as fault,
     unexpected.*
 from (select * from ours except select * from theirs) as unexpected
+{%- if not may_lack %}
 
 union all
 
@@ -41,5 +44,6 @@ select
     'lost or changed' as fault,
     lost.*
 from (select * from theirs except select * from ours) as lost
+{%- endif %}
 
 {% endtest %}
