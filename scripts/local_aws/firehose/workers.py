@@ -20,7 +20,7 @@ Json = dict[str, Any]
 Trim = Callable[[str, dict[str, str]], None]
 log = logging.getLogger("local_aws.firehose")
 
-_IDLE_SECONDS = 0.2
+_IDLE_SECONDS = 1.0
 _READ_LIMIT = 10_000
 
 

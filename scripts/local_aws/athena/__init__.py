@@ -1,0 +1,1 @@
+"""An embedded Athena: its JSON API, and Athena SQL run by DuckDB over Hive and Iceberg tables."""

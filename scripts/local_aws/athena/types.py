@@ -1,0 +1,378 @@
+"""Trino's types, and their spelling in Hive (Glue), Iceberg and DuckDB."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyiceberg import types as ice
+from sqlglot import exp
+
+from .failure import QueryFailed
+
+
+@dataclass(frozen=True)
+class Type:
+    """A Trino type: `decimal` has (precision, scale), `timestamp` a precision, `row` field names."""
+
+    name: str
+    args: tuple[int, ...] = ()
+    items: tuple[Type, ...] = ()
+    fields: tuple[str | None, ...] = ()
+
+    def __str__(self) -> str:
+        if self.name == "row":
+            parts = [f"{n} {t}" if n else str(t) for n, t in zip(self.fields, self.items, strict=True)]
+            return f"row({', '.join(parts)})"
+        if self.items:
+            return f"{self.name}({', '.join(map(str, self.items))})"
+        if self.name == "timestamptz":
+            return f"timestamp({self.args[0]}) with time zone"
+        if self.args:
+            return f"{self.name}({','.join(map(str, self.args))})"
+        return self.name
+
+    @property
+    def is_integer(self) -> bool:
+        return self.name in INTEGERS
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.name in INTEGERS or self.name in ("decimal", "real", "double")
+
+    @property
+    def is_text(self) -> bool:
+        return self.name in ("varchar", "char")
+
+    @property
+    def is_time(self) -> bool:
+        return self.name in ("date", "timestamp", "timestamptz")
+
+
+INTEGERS = ("tinyint", "smallint", "integer", "bigint")
+BOOLEAN, INTEGER, BIGINT = Type("boolean"), Type("integer"), Type("bigint")
+REAL, DOUBLE, VARCHAR, VARBINARY = Type("real"), Type("double"), Type("varchar"), Type("varbinary")
+DATE, JSON, UNKNOWN = Type("date"), Type("json"), Type("unknown")
+INTERVAL_DAY = Type("interval day to second")
+INTERVAL_MONTH = Type("interval year to month")
+
+
+def timestamp(precision: int = 3) -> Type:
+    return Type("timestamp", (precision,))
+
+
+def timestamptz(precision: int = 3) -> Type:
+    return Type("timestamptz", (precision,))
+
+
+def decimal(precision: int, scale: int = 0) -> Type:
+    return Type("decimal", (precision, scale))
+
+
+def array(item: Type) -> Type:
+    return Type("array", items=(item,))
+
+
+def map_of(key: Type, value: Type) -> Type:
+    return Type("map", items=(key, value))
+
+
+def row(items: tuple[Type, ...], fields: tuple[str | None, ...]) -> Type:
+    return Type("row", items=items, fields=fields)
+
+
+_NAMES = {
+    "string": "varchar",
+    "int": "integer",
+    "float": "real",
+    "binary": "varbinary",
+    "long": "bigint",
+    "bool": "boolean",
+    "struct": "row",
+    "numeric": "decimal",
+}
+_SIMPLE = {
+    "boolean", "tinyint", "smallint", "integer", "bigint", "real", "double", "varchar", "char",
+    "varbinary", "date", "json", "decimal", "timestamp", "array", "map", "row", "uuid", "time",
+}  # fmt: skip
+_TOKEN = re.compile(r"\s*([A-Za-z_][\w ]*?(?=\s*[<>(),:]|\s*$)|`[^`]*`|\d+|[<>(),:])")
+
+
+def parse(text: str) -> Type:
+    """A type written as Hive (`array<struct<a:int>>`) or Trino (`array(row(a integer))`) writes it.
+
+    Raises QueryFailed(NOT_SUPPORTED) for a type that Athena does not have.
+    """
+    tokens = _TOKEN.findall(text.strip().lower())
+    stream = iter([*tokens, ""])
+    kind, rest = _parse(next(stream), stream, text)
+    if rest:
+        raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {text}")
+    return kind
+
+
+def _parse(word: str, stream: Iterator[str], text: str) -> tuple[Type, str]:
+    """The type that starts at `word`, and the token after it."""
+    name = _NAMES.get(word.strip(), word.strip())
+    token = next(stream, "")
+    zoned = name in ("timestamp with time zone", "timestamptz")
+    if zoned:
+        return timestamptz(3), token
+    if name not in _SIMPLE:
+        raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {word or text}")
+    if token not in ("(", "<"):
+        return _default(name), token
+    items: list[Type] = []
+    fields: list[str | None] = []
+    numbers: list[int] = []
+    while token not in (")", ">"):
+        word = next(stream, "")
+        if not word:
+            raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {text}")
+        if word.isdigit():
+            numbers.append(int(word))
+            token = next(stream, "")
+            continue
+        field = None
+        if name == "row":
+            field, word, token = _row_field(word, stream)
+            if token is not None:
+                items.append(_default(_NAMES.get(word, word)))
+                fields.append(field)
+                continue
+        item, token = _parse(word, stream, text)
+        items.append(item)
+        fields.append(field)
+    token = next(stream, "")
+    if name == "timestamp" and token == "with time zone":
+        return Type("timestamptz", tuple(numbers)), next(stream, "")
+    if name == "row":
+        return Type("row", items=tuple(items), fields=tuple(fields)), token
+    return Type(name, tuple(numbers), tuple(items)), token
+
+
+def _row_field(word: str, stream: Iterator[str]) -> tuple[str | None, str, str | None]:
+    """Name and first type word of a struct field; both spellings (`a:int`, `a integer`)."""
+    if " " in word.strip() and word.strip() not in ("timestamp with time zone",):
+        name, _, rest = word.strip().partition(" ")
+        return name, rest.strip(), None
+    colon = next(stream, "")
+    return word.strip("`"), next(stream, ""), None if colon == ":" else colon
+
+
+def _default(name: str) -> Type:
+    if name == "decimal":
+        return decimal(38, 0)
+    if name == "timestamp":
+        return timestamp(3)
+    if name not in _SIMPLE or name in ("array", "map", "row"):
+        raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {name}")
+    return Type(name)
+
+
+def from_ast(node: exp.DataType) -> Type:
+    """The Trino type of a sqlglot DataType (of CAST)."""
+    kind = node.this
+    if isinstance(kind, exp.Interval) or not isinstance(kind, exp.DataType.Type):
+        raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {node.sql('trino')}")
+    numbers = tuple(
+        int(p.this.this) for p in node.expressions if isinstance(p, exp.DataTypeParam)
+    )
+    if kind == exp.DataType.Type.USERDEFINED:
+        return parse(str(node.args.get("kind")))
+    name = {
+        "TEXT": "varchar", "VARCHAR": "varchar", "INT": "integer", "BIGINT": "bigint",
+        "SMALLINT": "smallint", "TINYINT": "tinyint", "DOUBLE": "double", "FLOAT": "real",
+        "BOOLEAN": "boolean", "DATE": "date", "DECIMAL": "decimal", "TIMESTAMP": "timestamp",
+        "TIMESTAMPTZ": "timestamptz", "ARRAY": "array", "MAP": "map", "STRUCT": "row",
+        "VARBINARY": "varbinary", "JSON": "json", "CHAR": "char", "UUID": "uuid",
+    }.get(kind.name)  # fmt: skip
+    if name is None:
+        raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {node.sql('trino')}")
+    if name == "row":
+        fields, items = [], []
+        for item in node.expressions:
+            if isinstance(item, exp.ColumnDef):
+                fields.append(item.this.name.lower())
+                items.append(from_ast(item.args["kind"]))
+            else:
+                fields.append(None)
+                items.append(from_ast(item))
+        return row(tuple(items), tuple(fields))
+    if name in ("array", "map"):
+        return Type(name, items=tuple(from_ast(e) for e in node.expressions))
+    if name == "decimal":
+        return decimal(*(numbers or (38, 0)))
+    if name in ("timestamp", "timestamptz"):
+        return Type(name, numbers or (3,))
+    return Type(name, numbers)
+
+
+def to_hive(kind: Type, iceberg: bool = False) -> str:
+    """The type as Glue writes it. Raises QueryFailed for what a Glue table cannot have."""
+    if kind.name == "row":
+        inner = ",".join(
+            f"{n}:{to_hive(t, iceberg)}" for n, t in zip(kind.fields, kind.items, strict=True)
+        )
+        return f"struct<{inner}>"
+    if kind.items:
+        return f"{kind.name}<{','.join(to_hive(t, iceberg) for t in kind.items)}>"
+    if kind.name == "varchar":
+        return f"varchar({kind.args[0]})" if kind.args and not iceberg else "string"
+    if kind.name == "timestamptz" and not iceberg:
+        raise QueryFailed("NOT_SUPPORTED", f"Unsupported Hive type: {kind}")
+    if kind.name in ("json", "uuid", "unknown") or kind.name.startswith("interval"):
+        raise QueryFailed("NOT_SUPPORTED", f"Unsupported Hive type: {kind}")
+    name = {"integer": "int", "real": "float", "varbinary": "binary", "timestamptz": "timestamp"}
+    if kind.name == "decimal":
+        return f"decimal({kind.args[0]},{kind.args[1]})"
+    if kind.name == "char":
+        return f"char({kind.args[0] if kind.args else 1})"
+    return name.get(kind.name, kind.name)
+
+
+def to_duckdb(kind: Type) -> str:
+    """The type as DuckDB SQL writes it."""
+    if kind.name == "row":
+        inner = ", ".join(
+            f"{quote(n or f'field{i}')} {to_duckdb(t)}"
+            for i, (n, t) in enumerate(zip(kind.fields, kind.items, strict=True))
+        )
+        return f"STRUCT({inner})"
+    if kind.name == "array":
+        return f"{to_duckdb(kind.items[0])}[]"
+    if kind.name == "map":
+        return f"MAP({to_duckdb(kind.items[0])}, {to_duckdb(kind.items[1])})"
+    if kind.name == "decimal":
+        return f"DECIMAL({kind.args[0]},{kind.args[1]})"
+    names = {
+        "boolean": "BOOLEAN", "tinyint": "TINYINT", "smallint": "SMALLINT", "integer": "INTEGER",
+        "bigint": "BIGINT", "real": "FLOAT", "double": "DOUBLE", "varchar": "VARCHAR",
+        "char": "VARCHAR", "varbinary": "BLOB", "date": "DATE", "timestamp": "TIMESTAMP",
+        "timestamptz": "TIMESTAMPTZ", "json": "JSON", "uuid": "UUID", "unknown": "INTEGER",
+        "time": "TIME", "interval day to second": "INTERVAL", "interval year to month": "INTERVAL",
+    }  # fmt: skip
+    return names[kind.name]
+
+
+def to_iceberg(kind: Type, next_id: Iterator[int]) -> ice.IcebergType:
+    """The Iceberg type, with field ids taken from `next_id` for what is nested."""
+    if kind.name == "row":
+        fields = []
+        for name, item in zip(kind.fields, kind.items, strict=True):
+            if name is None:
+                raise QueryFailed("NOT_SUPPORTED", f"Row type field name is missing: {kind}")
+            fields.append(ice.NestedField(next(next_id), name, to_iceberg(item, next_id)))
+        return ice.StructType(*fields)
+    if kind.name == "array":
+        return ice.ListType(next(next_id), to_iceberg(kind.items[0], next_id), False)
+    if kind.name == "map":
+        key, value = next(next_id), next(next_id)
+        return ice.MapType(
+            key, to_iceberg(kind.items[0], next_id), value, to_iceberg(kind.items[1], next_id), False
+        )
+    if kind.name == "decimal":
+        return ice.DecimalType(*kind.args)
+    simple: dict[str, ice.IcebergType] = {
+        "boolean": ice.BooleanType(), "integer": ice.IntegerType(), "bigint": ice.LongType(),
+        "real": ice.FloatType(), "double": ice.DoubleType(), "varchar": ice.StringType(),
+        "varbinary": ice.BinaryType(), "date": ice.DateType(), "timestamp": ice.TimestampType(),
+        "timestamptz": ice.TimestamptzType(), "uuid": ice.UUIDType(),
+    }  # fmt: skip
+    if kind.name not in simple:
+        raise QueryFailed("NOT_SUPPORTED", f"Type not supported for Iceberg: {kind}")
+    return simple[kind.name]
+
+
+def from_iceberg(kind: ice.IcebergType) -> Type:
+    """The Trino type of an Iceberg type."""
+    if isinstance(kind, ice.StructType):
+        return row(
+            tuple(from_iceberg(f.field_type) for f in kind.fields),
+            tuple(f.name.lower() for f in kind.fields),
+        )
+    if isinstance(kind, ice.ListType):
+        return array(from_iceberg(kind.element_type))
+    if isinstance(kind, ice.MapType):
+        return map_of(from_iceberg(kind.key_type), from_iceberg(kind.value_type))
+    if isinstance(kind, ice.DecimalType):
+        return decimal(kind.precision, kind.scale)
+    names = {
+        "boolean": BOOLEAN, "int": INTEGER, "long": BIGINT, "float": REAL, "double": DOUBLE,
+        "string": VARCHAR, "binary": VARBINARY, "date": DATE, "timestamp": timestamp(6),
+        "timestamptz": timestamptz(6), "uuid": Type("uuid"), "time": Type("time", (6,)),
+    }  # fmt: skip
+    if str(kind) not in names:
+        raise QueryFailed("NOT_SUPPORTED", f"Unsupported Iceberg type: {kind}")
+    return names[str(kind)]
+
+
+def quote(name: str) -> str:
+    """An identifier, quoted for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A string, quoted for SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _decimal_of(kind: Type) -> Type:
+    digits = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}
+    return kind if kind.name == "decimal" else decimal(digits[kind.name], 0)
+
+
+def common(a: Type, b: Type) -> Type | None:
+    """Trino's common super type of two types, or None: what coercion allows."""
+    if a == b:
+        return a
+    if a == UNKNOWN:
+        return b
+    if b == UNKNOWN:
+        return a
+    if a.is_numeric and b.is_numeric:
+        return _common_number(a, b)
+    if a.is_text and b.is_text:
+        if a.args and b.args and a.name == b.name:
+            return Type(a.name, (max(a.args[0], b.args[0]),))
+        return VARCHAR
+    if a.is_time and b.is_time:
+        order = ("date", "timestamp", "timestamptz")
+        name = max(a.name, b.name, key=order.index)
+        precision = max(a.args[:1] + b.args[:1])
+        return Type(name, (precision,))
+    if a.name == b.name and len(a.items) == len(b.items) and a.items:
+        items = tuple(common(x, y) for x, y in zip(a.items, b.items, strict=True))
+        if any(i is None for i in items):
+            return None
+        fields = tuple(x if x == y else None for x, y in zip(a.fields, b.fields, strict=True))
+        return Type(a.name, (), tuple(i for i in items if i), fields)
+    return None
+
+
+def _common_number(a: Type, b: Type) -> Type:
+    for name in ("double", "real"):
+        if name in (a.name, b.name):
+            return Type(name)
+    if "decimal" in (a.name, b.name):
+        (p1, s1), (p2, s2) = _decimal_of(a).args, _decimal_of(b).args
+        scale = max(s1, s2)
+        return decimal(min(38, max(p1 - s1, p2 - s2) + scale), scale)
+    return Type(INTEGERS[max(INTEGERS.index(a.name), INTEGERS.index(b.name))])
+
+
+def arithmetic(operator: str, a: Type, b: Type) -> Type | None:
+    """Type of a number operation. Trino: docs/current/functions/decimal.html"""
+    if not (a.is_numeric and b.is_numeric):
+        return None
+    if "decimal" not in (a.name, b.name) or {"double", "real"} & {a.name, b.name}:
+        return _common_number(a, b)
+    (p1, s1), (p2, s2) = _decimal_of(a).args, _decimal_of(b).args
+    if operator in "+-":
+        return decimal(min(38, max(p1 - s1, p2 - s2) + max(s1, s2) + 1), max(s1, s2))
+    if operator == "*":
+        return decimal(min(38, p1 + p2), s1 + s2)
+    if operator == "/":
+        return decimal(min(38, p1 + s2 + max(0, s2 - s1)), max(s1, s2))
+    return decimal(min(p2 - s2, p1 - s1) + max(s1, s2), max(s1, s2))
