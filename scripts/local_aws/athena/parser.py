@@ -51,7 +51,7 @@ def parse(text: str) -> Statement:
     body = _strip(text)
     word = _words(body, 1)
     if word in ("select", "with", "values", "("):
-        return Statement("select", text, "DML", query=_sqlglot(text))
+        return Statement("select", text, "DML", query=parse_query(text))
     if word == "insert":
         return _insert(text)
     if word in ("merge", "update", "delete"):
@@ -88,7 +88,7 @@ def _words(body: str, count: int) -> str:
     return " ".join(body.lower().split()[:count])
 
 
-def _sqlglot(text: str) -> exp.Expression:
+def parse_query(text: str) -> exp.Expression:
     """The AST of a query or DML; function calls are kept as written (marked Anonymous)."""
     dialect = Dialect.get_or_raise("trino")
     dialect.INDEX_OFFSET = 0
@@ -138,7 +138,7 @@ def names(table: exp.Expression) -> list[str]:
 
 
 def _insert(text: str) -> Statement:
-    node = _sqlglot(text)
+    node = parse_query(text)
     if not isinstance(node, exp.Insert) or node.args.get("overwrite"):
         raise not_supported("INSERT OVERWRITE")
     target = node.this
@@ -154,7 +154,7 @@ def _insert(text: str) -> Statement:
 
 
 def _change(text: str, word: str) -> Statement:
-    node = _sqlglot(text)
+    node = parse_query(text)
     expected = {"merge": exp.Merge, "update": exp.Update, "delete": exp.Delete}[word]
     if not isinstance(node, expected):
         raise not_supported(f"this form of {word.upper()}")
@@ -183,7 +183,7 @@ def _create(text: str, body: str) -> Statement:
             "columns": split_name(match[3]) if match[3] else None,
         }
         return Statement(
-            "create_view", text, table=split_name(match[2]), query=_sqlglot(sql), options=options
+            "create_view", text, table=split_name(match[2]), query=parse_query(sql), options=options
         )
     if match := re.match(r"create\s+(?:database|schema)\b", body, re.I):
         return _create_schema(text, body)
@@ -215,7 +215,7 @@ def _ctas(text: str, match: re.Match[str], rest: str) -> Statement | None:
         no_data, sql = bool(tail[1]), sql[: tail.start()]
     options = {"properties": properties, "if_not_exists": bool(match[1]), "no_data": no_data}
     return Statement(
-        "ctas", text, "DDL", table=split_name(match[2]), query=_sqlglot(sql), options=options
+        "ctas", text, "DDL", table=split_name(match[2]), query=parse_query(sql), options=options
     )
 
 
@@ -457,7 +457,7 @@ def _alter_partitions(text: str, match: re.Match[str]) -> Statement:
 def _optimize(text: str, match: re.Match[str]) -> Statement:
     where = None
     if match[2]:
-        where = _sqlglot(f"select 1 from x where {match[2]}").args["where"].this
+        where = parse_query(f"select 1 from x where {match[2]}").args["where"].this
     return Statement("optimize", text, "DML", table=split_name(match[1]), options={"where": where})
 
 

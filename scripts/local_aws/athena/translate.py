@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlglot import exp
 
@@ -74,9 +74,14 @@ class Scope:
         return None
 
 
-#: Resolves a table name: (parts, version, position) -> a Scan, or the SQL text of a view with its
-#: default database.
-Resolve = Callable[[list[str], exp.Expression | None, str], "Scan | View"]
+class Names(Protocol):
+    """Resolves table names; `database` is where a bare name is looked for."""
+
+    database: str
+
+    def resolve(
+        self, parts: list[str], version: exp.Expression | None, position: str
+    ) -> Scan | View: ...
 
 
 @dataclass
@@ -86,16 +91,16 @@ class View:
     query: exp.Expression
     columns: list[tuple[str, Type]]
     name: str
+    database: str
 
 
 class Translator:
     """Translates the queries of one statement; `relations` are in order of completion."""
 
-    def __init__(self, text: str, resolve: Resolve, now: datetime, database: str) -> None:
+    def __init__(self, text: str, names: Names, now: datetime) -> None:
         self.text = text
-        self.resolve_table = resolve
+        self.names = names
         self.now = now
-        self.database = database
         self.relations: list[Relation] = []
         self.scans: list[Scan] = []
         self._counter = 0
@@ -521,7 +526,7 @@ class Translator:
             sql, relation = quote(found[0]), found[1]
         else:
             version = node.args.get("version")
-            resolved = self.resolve_table(parts, version, self.position(node))
+            resolved = self.names.resolve(parts, version, self.position(node))
             if isinstance(resolved, View):
                 body, relation = self._view(resolved, parts)
                 sql = f"({body})"
@@ -537,7 +542,9 @@ class Translator:
         if view.name in self._views:
             raise QueryFailed("VIEW_IS_RECURSIVE", f"Statement stack contains view '{name}' twice")
         self._views.append(view.name)
+        database, self.names.database = self.names.database, view.database
         sql, relation = self.query(view.query, None)
+        self.names.database = database
         self._views.pop()
         if len(relation.columns) != len(view.columns):
             raise QueryFailed(

@@ -1,0 +1,258 @@
+"""The plan of a statement: which tables, partitions, files and columns its query reads.
+
+Names are resolved against the Glue catalog while the query is translated; then filters and needed
+columns are known, and each scan becomes a temporary view over exactly the files that it needs.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlglot import exp
+
+from local_aws.errors import AwsError
+
+from . import hive, iceberg, metadata_tables
+from .failure import QueryFailed, not_supported
+from .lake import Lake
+from .parser import parse
+from .relations import Column, Relation, Scan, finish
+from .translate import Translator, View
+from .types import BIGINT, VARCHAR, Type, quote
+from .types import parse as parse_type
+
+Json = dict[str, Any]
+
+CATALOG = "awsdatacatalog"
+_VIEW = re.compile(r"/\* Presto View: ([A-Za-z0-9+/=]+) \*/")
+
+
+@dataclass
+class Session:
+    """What one statement works with; `scanned` counts the bytes that it reads.
+
+    `files` maps paths on disk to S3 addresses, for error messages. `positional` is the table whose
+    scans also give the file and the position of each row.
+    """
+
+    catalog: Any
+    lake: Lake
+    meta: iceberg.Metadata
+    con: Any
+    now: datetime
+    database: str
+    scanned: int = 0
+    files: dict[str, str] = field(default_factory=dict)
+    made: int = 0
+    positional: tuple[str, str] | None = None
+
+    def name(self, parts: list[str]) -> tuple[str, str]:
+        """Database and table of a name; raises QueryFailed for another catalog."""
+        if len(parts) == 3 and parts[0] != CATALOG:
+            raise QueryFailed("CATALOG_NOT_FOUND", f"Catalog '{parts[0]}' not found")
+        if len(parts) > 1:
+            return parts[-2], parts[-1]
+        if not self.database:
+            raise QueryFailed(
+                "MISSING_SCHEMA_NAME", "Schema must be specified when session schema is not set"
+            )
+        return self.database, parts[0]
+
+    def glue_table(self, parts: list[str], position: str = "line 1:1") -> Json:
+        """The Glue entry of a name. Raises QueryFailed as Athena does when there is none."""
+        database, name = self.name(parts)
+        try:
+            table: Json = self.catalog.get_table(DatabaseName=database, Name=name)["Table"]
+        except AwsError as error:
+            if error.code != "EntityNotFoundException":
+                raise
+            if not self.has_database(database):
+                raise QueryFailed(
+                    "SCHEMA_NOT_FOUND", f"{position}: Schema '{database}' does not exist"
+                ) from None
+            raise QueryFailed(
+                "TABLE_NOT_FOUND",
+                f"{position}: Table '{CATALOG}.{database}.{name}' does not exist",
+            ) from None
+        return table
+
+    def has_database(self, name: str) -> bool:
+        """Whether Glue has the database."""
+        try:
+            self.catalog.get_database(Name=name)
+        except AwsError as error:
+            if error.code == "EntityNotFoundException":
+                return False
+            raise
+        return True
+
+    def iceberg_table(self, parts: list[str]) -> iceberg.Table:
+        """The Iceberg table of a name; raises QueryFailed for a table of another kind."""
+        glue = self.glue_table(parts)
+        if not iceberg.is_iceberg(glue):
+            raise QueryFailed(
+                "NOT_SUPPORTED", f"Modifying Hive table rows is not supported: {glue['Name']}"
+            )
+        return self.meta.table(glue["DatabaseName"], glue)
+
+    def resolve(self, parts: list[str], version: exp.Expression | None, position: str) -> Any:
+        """A table as the translator wants it: a Scan or a View."""
+        database, name = self.name(parts)
+        if database == "information_schema":
+            return self._computed(metadata_tables.information_schema(name, self.catalog))
+        if "$" in name:
+            base, _, kind = name.partition("$")
+            table = self.iceberg_table([database, base])
+            return self._computed(metadata_tables.of_table(kind, table, self.meta))
+        glue = self.glue_table(parts, position)
+        if glue.get("TableType") == "VIRTUAL_VIEW":
+            return view(glue)
+        if iceberg.is_iceberg(glue):
+            table = self.meta.table(glue["DatabaseName"], glue)
+            columns = [Column(n, n, t) for n, t in table.columns()]
+            if self._is_positional(table):
+                columns.append(Column("strata_file", "strata_file", VARCHAR, hidden=True))
+                columns.append(Column("strata_pos", "strata_pos", BIGINT, hidden=True))
+            return self._scan(columns, table, _snapshot(version, table, self.now))
+        if version is not None:
+            raise QueryFailed("NOT_SUPPORTED", "This connector does not support versioned tables")
+        columns = [Column(n, n, t) for n, t in hive.columns(glue)]
+        columns.append(Column("$path", "$path", VARCHAR, hidden=True))
+        return self._scan(columns, glue, None)
+
+    def _scan(self, columns: list[Column], table: Any, version: int | None) -> Scan:
+        self.made += 1
+        return Scan(columns, table=table, view=f"strata_scan_{self.made}", version=version)
+
+    def _computed(self, rows: metadata_tables.Rows) -> Scan:
+        columns = [Column(n, n, t) for n, t in rows.columns]
+        return self._scan(columns, rows, None)
+
+    def translate(
+        self, query: exp.Expression, text: str, database: str | None = None
+    ) -> tuple[str, Relation]:
+        """DuckDB SQL of a query whose scans are ready to be read."""
+        translator = self.translator(text)
+        sql, relation = translator.query(query)
+        self.prepare(translator, [relation])
+        return sql, relation
+
+    def translator(self, text: str) -> Translator:
+        """A translator that resolves names here."""
+        return Translator(text, self.resolve, self.now, self.database)
+
+    def prepare(self, translator: Translator, roots: list[Relation]) -> None:
+        """Make the views of all scans, as their filters and needed columns allow."""
+        finish(translator.relations, roots)
+        for scan in translator.scans:
+            self._make_view(scan)
+
+    def _make_view(self, scan: Scan) -> None:
+        if isinstance(scan.table, metadata_tables.Rows):
+            scan.table.load(self.con, scan.view)
+            return
+        if isinstance(scan.table, iceberg.Table):
+            sql = self._iceberg_view(scan)
+        else:
+            sql = self._hive_view(scan)
+        self.con.execute(f"CREATE OR REPLACE TEMP VIEW {quote(scan.view)} AS {sql}")
+
+    def _iceberg_view(self, scan: Scan) -> str:
+        table: iceberg.Table = scan.table
+        metadata = table.metadata
+        snapshot = (
+            metadata.snapshot_by_id(scan.version) if scan.version else metadata.current_snapshot()
+        )
+        data, deletes = self.meta.files(metadata, snapshot, scan.filter())
+        self.scanned += iceberg.scanned_bytes(metadata, data, deletes, scan.required)
+        return iceberg.scan_sql(table, self.lake, scan.version, self._is_positional(table))
+
+    def _is_positional(self, table: iceberg.Table) -> bool:
+        return self.positional == (table.database, table.name)
+
+    def _hive_view(self, scan: Scan) -> str:
+        found = hive.partitions(scan.table, scan.filter(), self.catalog, self.lake)
+        self.scanned += hive.scanned_bytes(scan.table, found, scan.required, self.lake)
+        return hive.scan_sql(scan.table, found, scan.required, self.lake, self.files)
+
+
+def view(glue: Json) -> View:
+    """A view's query, from the text that Presto and Athena keep in Glue."""
+    match = _VIEW.search(glue.get("ViewOriginalText") or "")
+    if not match:
+        raise not_supported(f"the view {glue['DatabaseName']}.{glue['Name']}, which is not Athena's")
+    kept = json.loads(base64.b64decode(match[1]))
+    query = parse(kept["originalSql"]).query
+    if query is None:
+        raise QueryFailed("INVALID_VIEW", f"Invalid view: {glue['Name']}")
+    columns = [(c["name"].lower(), parse_type(c["type"])) for c in kept["columns"]]
+    return View(query, columns, f"{glue['DatabaseName']}.{glue['Name']}")
+
+
+def view_input(
+    database: str, name: str, sql: str, columns: list[tuple[str, Type]], comment: str | None = None
+) -> Json:
+    """The Glue TableInput of a view, in the form that Athena writes and reads."""
+    kept = {
+        "originalSql": sql,
+        "catalog": CATALOG,
+        "schema": database,
+        "columns": [{"name": n, "type": str(t)} for n, t in columns],
+    }
+    encoded = base64.b64encode(json.dumps(kept).encode()).decode()
+    parameters = {"presto_view": "true", "comment": comment or "Presto View"}
+    return {
+        "Name": name,
+        "TableType": "VIRTUAL_VIEW",
+        "ViewOriginalText": f"/* Presto View: {encoded} */",
+        "ViewExpandedText": "/* Presto View */",
+        "Parameters": parameters,
+        "PartitionKeys": [],
+        "StorageDescriptor": {
+            "Columns": [{"Name": n, "Type": _view_column_type(t)} for n, t in columns],
+            "Location": "",
+            "SerdeInfo": {},
+        },
+    }
+
+
+def _view_column_type(kind: Type) -> str:
+    from .types import to_hive
+
+    if kind.name == "timestamptz":
+        return "timestamp"
+    return to_hive(kind, iceberg=True)
+
+
+def _snapshot(
+    version: exp.Expression | None, table: iceberg.Table, now: datetime
+) -> int | None:
+    """The snapshot that `FOR VERSION|TIMESTAMP AS OF` names.
+
+    Raises QueryFailed for one that the table does not have, or for an instant before the first.
+    """
+    if version is None:
+        return None
+    text = version.args["expression"].sql("trino")
+    if str(version.this).upper() == "VERSION":
+        number = re.sub(r"\D", "", text)
+        if not number or table.metadata.snapshot_by_id(int(number)) is None:
+            raise QueryFailed(
+                "INVALID_ARGUMENTS", f"Iceberg snapshot ID does not exists: {number or text}"
+            )
+        return int(number)
+    stamp = re.search(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d+)?)?", text)
+    if not stamp:
+        raise not_supported(f"FOR TIMESTAMP AS OF {text}: use a literal")
+    millis = datetime.fromisoformat(stamp[0]).replace(tzinfo=UTC).timestamp() * 1000
+    found = [e for e in table.metadata.snapshot_log if e.timestamp_ms <= millis]
+    if not found:
+        raise QueryFailed(
+            "INVALID_ARGUMENTS", f"No version history table {table.name} at or before {stamp[0]}"
+        )
+    return found[-1].snapshot_id
