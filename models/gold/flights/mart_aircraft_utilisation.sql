@@ -23,13 +23,6 @@ flights as (
 
 ),
 
-aircraft as (
-
-    select * from {{ ref('dim_aircraft') }}
-    where is_current
-
-),
-
 totals as (
 
     select
@@ -78,27 +71,6 @@ months as (
     select * from vacated
     {%- endif %}
 
-),
-
-final as (
-
-    select
-        months.tail_number,
-        months.flight_month,
-        aircraft.manufacturer,
-        aircraft.model,
-        aircraft.seat_count,
-        aircraft.tail_number is not null as is_in_registry,
-        months.scheduled_flights,
-        months.departed_flights,
-        months.days_in_use,
-        months.air_time_minutes,
-        months.flown_miles,
-        months.flown_miles * aircraft.seat_count as available_seat_miles,
-        months._arrived_at
-    from months
-    left join aircraft on months.tail_number = aircraft.tail_number
-
 )
 
-select * from final
+select * from months

@@ -20,12 +20,6 @@ flights as (
 
 ),
 
-airports as (
-
-    select * from {{ ref('dim_airport') }}
-
-),
-
 movements as (
 
     select
@@ -68,25 +62,6 @@ totals as (
     from movements
     group by 1, 2
 
-),
-
-final as (
-
-    select
-        totals.airport_code,
-        totals.flight_date,
-        airports.airport_name,
-        totals.scheduled_departures,
-        totals.departures,
-        totals.cancelled_departures,
-        totals.scheduled_arrivals,
-        totals.arrivals,
-        totals.mean_departure_delay_minutes,
-        totals.mean_arrival_delay_minutes,
-        totals._arrived_at
-    from totals
-    left join airports on totals.airport_code = airports.airport_code
-
 )
 
-select * from final
+select * from totals

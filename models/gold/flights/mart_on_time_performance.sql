@@ -19,12 +19,6 @@ flights as (
 
 ),
 
-carriers as (
-
-    select * from {{ ref('dim_carrier') }}
-
-),
-
 totals as (
 
     select
@@ -42,26 +36,6 @@ totals as (
     from flights
     group by 1, 2
 
-),
-
-final as (
-
-    select
-        totals.carrier_code,
-        totals.flight_month,
-        carriers.carrier_name,
-        totals.scheduled_flights,
-        totals.cancelled_flights,
-        totals.departed_flights,
-        totals.arrived_flights,
-        totals.on_time_departures,
-        totals.on_time_arrivals,
-        totals.mean_departure_delay_minutes,
-        totals.mean_arrival_delay_minutes,
-        totals._arrived_at
-    from totals
-    left join carriers on totals.carrier_code = carriers.carrier_code
-
 )
 
-select * from final
+select * from totals

@@ -12,7 +12,7 @@
 
 {%- set types = {
     'tailnum': 'varchar',
-    'year': 'integer',
+    'manufactured_year': 'integer',
     'type': 'varchar',
     'manufacturer': 'varchar',
     'model': 'varchar',
@@ -52,7 +52,7 @@ checked as (
     select
         *,
         {{ rejections(change_rules('tailnum') + [
-            out_of_range('year', 1900, 2100),
+            out_of_range('manufactured_year', 1900, 2100),
             out_of_range('engines', 0, 12),
             out_of_range('seats', 0, 1000),
             out_of_range('speed', 0, 1500),

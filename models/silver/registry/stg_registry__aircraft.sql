@@ -12,7 +12,7 @@ accepted as (
     select
         record_key,
         tailnum as tail_number,
-        year as manufactured_year,
+        manufactured_year,
         type as aircraft_type,
         manufacturer,
         model,

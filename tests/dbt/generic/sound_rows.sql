@@ -17,7 +17,7 @@ checked as (
             if({{ column }} is null, '{{ column }} is null'),
             {%- endfor %}
             {%- for name, rule in rules.items() %}
-            if(not ({{ rule }}), '{{ name }}'),
+            if(not ({{ rule }}), '{{ name | replace("'", "''") }}'),
             {%- endfor %}
             cast(null as varchar)
         ] as findings
