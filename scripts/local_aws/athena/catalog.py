@@ -12,7 +12,6 @@ from typing import Any
 
 from pyiceberg import types as ice
 from pyiceberg.conversions import from_bytes
-from pyiceberg.manifest import DataFileContent
 from sqlglot import exp
 
 from local_aws.errors import AwsError
@@ -26,7 +25,6 @@ from .translate import View
 from .types import (
     BIGINT,
     BOOLEAN,
-
     INTEGER,
     VARBINARY,
     VARCHAR,
@@ -78,7 +76,9 @@ def sql_value(value: Any, kind: Type) -> str:
         )
         return f"{{{parts}}}"
     if kind.name == "array":
-        return f"CAST([{', '.join(sql_value(v, kind.items[0]) for v in value)}] AS {to_duckdb(kind)})"
+        return (
+            f"CAST([{', '.join(sql_value(v, kind.items[0]) for v in value)}] AS {to_duckdb(kind)})"
+        )
     if kind.name == "map":
         keys = ", ".join(sql_value(k, kind.items[0]) for k in value)
         values = ", ".join(sql_value(v, kind.items[1]) for v in value.values())
@@ -120,7 +120,9 @@ class Names:
         """(database, table) of a name of one to three parts."""
         if len(parts) == 3:
             if parts[0] != CATALOG:
-                raise QueryFailed("CATALOG_NOT_FOUND", f"{position}Catalog '{parts[0]}' does not exist")
+                raise QueryFailed(
+                    "CATALOG_NOT_FOUND", f"{position}Catalog '{parts[0]}' does not exist"
+                )
             parts = parts[1:]
         if len(parts) == 2:
             return parts[0], parts[1]
@@ -169,7 +171,9 @@ class Names:
             )  # fmt: skip
         return self.meta.table(database, glue)
 
-    def resolve(self, parts: list[str], version: exp.Expression | None, position: str) -> Scan | View:
+    def resolve(
+        self, parts: list[str], version: exp.Expression | None, position: str
+    ) -> Scan | View:
         """A table of FROM, as the translator asks for it."""
         database, name = self.split(parts, position)
         if database == "information_schema":
@@ -187,13 +191,16 @@ class Names:
                 return self._rows_scan(self._metadata_table(table, suffix, position, snapshot_id))
             return self.scan(IcebergScan(table, snapshot_id), table.columns())
         if version is not None:
-            raise QueryFailed("NOT_SUPPORTED", f"{position}This connector does not support versioned tables")
+            raise QueryFailed(
+                "NOT_SUPPORTED", f"{position}This connector does not support versioned tables"
+            )
         hive_table = hive.Table(database, name, glue)
         if suffix == "partitions":
             return self._rows_scan(self._hive_partitions(hive_table))
         if suffix:
             raise QueryFailed(
-                "TABLE_NOT_FOUND", f"{position}Table '{CATALOG}.{database}.{name}${suffix}' does not exist"
+                "TABLE_NOT_FOUND",
+                f"{position}Table '{CATALOG}.{database}.{name}${suffix}' does not exist",
             )
         return self.scan(hive_table, hive_table.columns())
 
@@ -218,14 +225,16 @@ class Names:
                 raise not_supported("FOR VERSION AS OF anything but a snapshot id")
             number = int(value.this)
             if table.metadata.snapshot_by_id(number) is None:
-                raise QueryFailed("INVALID_ARGUMENTS", f"Iceberg snapshot ID does not exists: {number}")
+                raise QueryFailed(
+                    "INVALID_ARGUMENTS", f"Iceberg snapshot ID does not exists: {number}"
+                )
             return number
         moment = self._moment(value)
         past = [e for e in table.metadata.snapshot_log if e.timestamp_ms <= moment]
         if not past:
             raise QueryFailed(
                 "INVALID_ARGUMENTS",
-                f"No version history table \"{table.database}\".\"{table.name}\" at or before "
+                f'No version history table "{table.database}"."{table.name}" at or before '
                 f"{datetime.fromtimestamp(moment / 1000, UTC)}",
             )
         return past[-1].snapshot_id
@@ -287,7 +296,12 @@ class Names:
             )
         if name == "tables":
             rows = [
-                (CATALOG, d, t["Name"], "VIEW" if t.get("TableType") == "VIRTUAL_VIEW" else "BASE TABLE")
+                (
+                    CATALOG,
+                    d,
+                    t["Name"],
+                    "VIEW" if t.get("TableType") == "VIRTUAL_VIEW" else "BASE TABLE",
+                )
                 for d, t in self.tables()
             ]
             columns = ("table_catalog", "table_schema", "table_name", "table_type")
@@ -295,7 +309,8 @@ class Names:
         if name == "columns":
             return self._information_columns()
         raise QueryFailed(
-            "TABLE_NOT_FOUND", f"{position}Table '{CATALOG}.information_schema.{name}' does not exist"
+            "TABLE_NOT_FOUND",
+            f"{position}Table '{CATALOG}.information_schema.{name}' does not exist",
         )
 
     def _information_columns(self) -> Rows:
@@ -476,7 +491,9 @@ def _partitions(table: iceberg.Table, files: list[Any]) -> Rows:
     results = [f.transform.result_type(schema.find_type(f.source_id)) for f in spec.fields]
     names: list[tuple[str, Type]] = []
     if spec.fields:
-        kind = row(tuple(from_iceberg(r) for r in results), tuple(f.name.lower() for f in spec.fields))
+        kind = row(
+            tuple(from_iceberg(r) for r in results), tuple(f.name.lower() for f in spec.fields)
+        )
         names.append(("partition", kind))
     names += [("record_count", BIGINT), ("file_count", BIGINT), ("total_size", BIGINT)]
     if leaves:
@@ -486,9 +503,7 @@ def _partitions(table: iceberg.Table, files: list[Any]) -> Rows:
         cells: list[Any] = []
         if spec.fields:
             known = values if spec_id == spec.spec_id else (None,) * len(spec.fields)
-            cells.append(
-                tuple(python_value(r, v) for r, v in zip(results, known, strict=True))
-            )
+            cells.append(tuple(python_value(r, v) for r, v in zip(results, known, strict=True)))
         cells += [
             sum(f.record_count for f in group),
             len(group),
@@ -519,5 +534,3 @@ def _column_stats(item: ice.NestedField, group: list[Any]) -> tuple[Any, ...]:
     if not complete or not lows:
         return None, None, total, None
     return python_value(kind, min(lows)), python_value(kind, max(highs)), total, None
-
-

@@ -65,9 +65,7 @@ def define(names: str, low: int, high: int | None = None) -> Callable[[Build], B
 def mismatch(name: str, args: list[Expr]) -> QueryFailed:
     """The error for arguments of the wrong types."""
     given = ", ".join(str(a.type) for a in args)
-    return QueryFailed(
-        "FUNCTION_NOT_FOUND", f"Unexpected parameters ({given}) for function {name}"
-    )
+    return QueryFailed("FUNCTION_NOT_FOUND", f"Unexpected parameters ({given}) for function {name}")
 
 
 _CLASSES: dict[str, Callable[[Type], bool]] = {
@@ -267,6 +265,7 @@ def _regexp_replace(args: list[Expr]) -> Expr:
 
 
 # --- conditions
+
 
 @define("coalesce", 2, 255)
 def _coalesce(args: list[Expr]) -> Expr:
@@ -509,9 +508,7 @@ def _date_add(args: list[Expr]) -> Expr:
         step = f"to_{unit}s(CAST({count.sql} AS BIGINT))"
     if value.type == DATE:
         if unit in _UNITS[:4]:
-            raise QueryFailed(
-                "INVALID_FUNCTION_ARGUMENT", f"'{unit}' is not a valid DATE field"
-            )
+            raise QueryFailed("INVALID_FUNCTION_ARGUMENT", f"'{unit}' is not a valid DATE field")
         return Expr(f"CAST({value.sql} + {step} AS DATE)", DATE)
     return Expr(f"({value.sql} + {step})", value.type, wall=LOST if value.wall else None)
 
@@ -582,9 +579,7 @@ def _date_format(args: list[Expr]) -> Expr:
     _need_time("date_format", args, 0)
     if not isinstance(args[1].constant, str):
         raise not_supported("date_format with a pattern that is not constant")
-    return Expr(
-        f"strftime({args[0].local()}, {literal(dates.mysql(args[1].constant))})", VARCHAR
-    )
+    return Expr(f"strftime({args[0].local()}, {literal(dates.mysql(args[1].constant))})", VARCHAR)
 
 
 @define("format_datetime", 2)
@@ -592,9 +587,7 @@ def _format_datetime(args: list[Expr]) -> Expr:
     _need_time("format_datetime", args, 0)
     if not isinstance(args[1].constant, str):
         raise not_supported("format_datetime with a pattern that is not constant")
-    return Expr(
-        f"strftime({args[0].local()}, {literal(dates.joda(args[1].constant))})", VARCHAR
-    )
+    return Expr(f"strftime({args[0].local()}, {literal(dates.joda(args[1].constant))})", VARCHAR)
 
 
 @define("parse_datetime", 2)
@@ -602,9 +595,7 @@ def _parse_datetime(args: list[Expr]) -> Expr:
     if not isinstance(args[1].constant, str):
         raise not_supported("parse_datetime with a pattern that is not constant")
     pattern = dates.joda(args[1].constant)
-    return Expr(
-        f"timezone('UTC', strptime({args[0].sql}, {literal(pattern)}))", timestamptz(3)
-    )
+    return Expr(f"timezone('UTC', strptime({args[0].sql}, {literal(pattern)}))", timestamptz(3))
 
 
 _ISO = (
@@ -747,6 +738,7 @@ def interval(amount: str, unit: str) -> Expr:
 
 # --- JSON: https://trino.io/docs/current/functions/json.html
 
+
 def _json_path(arg: Expr) -> str:
     if not isinstance(arg.constant, str):
         raise not_supported("a JSON path that is not constant")
@@ -789,6 +781,7 @@ simple("json_array_length", "j", BIGINT, "CAST(json_array_length({0}) AS BIGINT)
 
 
 # --- arrays: https://trino.io/docs/current/functions/array.html
+
 
 def _items(name: str, args: list[Expr], index: int = 0) -> Type:
     if args[index].type.name != "array":
@@ -959,13 +952,16 @@ def _sequence(args: list[Expr]) -> Expr:
     if kind == DATE:
         stop = sqls if len(args) == 3 else f"{sqls}, INTERVAL 1 DAY"
         series = f"generate_series({stop})"
-        return Expr(f"list_transform({series}, lambda strata_s: CAST(strata_s AS DATE))", array(DATE))
+        return Expr(
+            f"list_transform({series}, lambda strata_s: CAST(strata_s AS DATE))", array(DATE)
+        )
     if kind.name == "timestamp" and len(args) == 3:
         return Expr(f"generate_series({sqls})", array(kind))
     raise mismatch("sequence", args)
 
 
 # --- maps: https://trino.io/docs/current/functions/map.html
+
 
 @define("map_keys", 1)
 def _map_keys(args: list[Expr]) -> Expr:

@@ -280,8 +280,8 @@ def _nested_ids(kind: ice.IcebergType) -> set[int]:
     if isinstance(kind, ice.ListType):
         return {kind.element_id} | _nested_ids(kind.element_type)
     if isinstance(kind, ice.MapType):
-        return {kind.key_id, kind.value_id} | _nested_ids(kind.key_type) | _nested_ids(
-            kind.value_type
+        return (
+            {kind.key_id, kind.value_id} | _nested_ids(kind.key_type) | _nested_ids(kind.value_type)
         )
     return set()
 
@@ -308,6 +308,7 @@ def scan_sql(
 
 
 # --- writing
+
 
 @dataclass
 class Change:
@@ -494,7 +495,9 @@ def _leaves(schema: Schema) -> Iterator[tuple[str, int, ice.IcebergType, bool]]:
     def walk(prefix: str, number: int, kind: ice.IcebergType, flat: bool) -> Any:
         if isinstance(kind, ice.StructType):
             for item in kind.fields:
-                yield from walk(f"{prefix}.{quote(item.name)}", item.field_id, item.field_type, flat)
+                yield from walk(
+                    f"{prefix}.{quote(item.name)}", item.field_id, item.field_type, flat
+                )
         elif isinstance(kind, ice.ListType):
             yield from walk(f'{prefix}."element"', kind.element_id, kind.element_type, False)
         elif isinstance(kind, ice.MapType):
@@ -570,7 +573,9 @@ def write_deletes(
     written = engine.run(con, f"COPY ({source}) TO {target} ({options})", files).fetchall()
     con.execute("DROP TABLE strata_paths")
     if sum(row[1] for row in written) != total:
-        raise QueryFailed("ICEBERG_INVALID_METADATA", "rows to delete lie in files not of the table")
+        raise QueryFailed(
+            "ICEBERG_INVALID_METADATA", "rows to delete lie in files not of the table"
+        )
     made, uploads = [], []
     for name, count, size, _, _stats, values in written:
         entry = by_path[values["__n"]][1]
@@ -621,7 +626,9 @@ def _manifest(
         sorted(files, key=lambda f: f.spec_id), key=lambda f: f.spec_id
     ):
         output = _metadata_file(metadata.location, "-m0.avro", meta)
-        with kind(metadata.specs()[spec_id], metadata.schema(), output, snapshot_id, "deflate") as w:
+        with kind(
+            metadata.specs()[spec_id], metadata.schema(), output, snapshot_id, "deflate"
+        ) as w:
             for file in group:
                 w.add(
                     ManifestEntry.from_args(
@@ -746,6 +753,7 @@ def _summary(parent: Snapshot | None, change: Change, operation: Operation) -> S
 
 # --- metadata and Glue
 
+
 def write_metadata(metadata: TableMetadata, version: int, meta: Metadata) -> str:
     """Write a metadata file; gives its location."""
     uri = f"{metadata.location.rstrip('/')}/metadata/{version:05d}-{uuid.uuid4()}.metadata.json"
@@ -835,10 +843,7 @@ def new_metadata(
     ]
     schema = Schema(*fields)
     spec = PartitionSpec(
-        *(
-            _partition_field(text, schema, 1000 + index)
-            for index, text in enumerate(partitioning)
-        )
+        *(_partition_field(text, schema, 1000 + index) for index, text in enumerate(partitioning))
     )
     bucket, key = split_uri(location)
     return new_table_metadata(
@@ -855,7 +860,9 @@ def _partition_field(text: str, schema: Schema, number: int) -> PartitionField:
     if match is None:
         name, transform, suffix = clean, IdentityTransform(), ""
     else:
-        kind = match[1].rstrip("s") if match[1] in ("years", "months", "days", "hours") else match[1]
+        kind = (
+            match[1].rstrip("s") if match[1] in ("years", "months", "days", "hours") else match[1]
+        )
         first, second = match[2], match[3]
         name = second if first.isdigit() else first
         size = first if first.isdigit() else second

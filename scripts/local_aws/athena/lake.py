@@ -40,9 +40,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 class Lake:
     """Reads objects from disk where they lie there, writes them through S3."""
 
-    def __init__(
-        self, s3: Any, disk_path: Callable[[str, str], Path | None], folder: Path
-    ) -> None:
+    def __init__(self, s3: Any, disk_path: Callable[[str, str], Path | None], folder: Path) -> None:
         self.s3 = s3
         self._disk_path = disk_path
         self.folder = folder

@@ -13,7 +13,6 @@ from typing import Any
 from pyiceberg.conversions import from_bytes
 from pyiceberg.manifest import DataFile, DataFileContent
 
-
 from local_aws.errors import AwsError
 
 from . import hive, iceberg
@@ -278,5 +277,3 @@ def _views(catalog: Any) -> Rows:
             rows.append(("awsdatacatalog", database, glue["Name"], glue["ViewOriginalText"]))
     names = _text_columns("table_catalog", "table_schema", "table_name", "view_definition")
     return Rows(names, rows)
-
-

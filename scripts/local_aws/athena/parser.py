@@ -36,7 +36,15 @@ _SPECIAL = {
     "CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "LISTAGG", "NORMALIZE",
     "JSON_QUERY", "JSON_VALUE", "JSON_EXISTS", "JSON_OBJECT", "JSON_ARRAY", "OVERLAY",
 }  # fmt: skip
-_KEYWORD_FUNCTIONS = {"FILTER", "FORMAT", "REPLACE", "TRUNCATE", "LEFT", "RIGHT", "CURRENT_TIMESTAMP"}
+_KEYWORD_FUNCTIONS = {
+    "FILTER",
+    "FORMAT",
+    "REPLACE",
+    "TRUNCATE",
+    "LEFT",
+    "RIGHT",
+    "CURRENT_TIMESTAMP",
+}
 
 
 def parse(text: str) -> Statement:
@@ -66,7 +74,9 @@ def parse(text: str) -> Statement:
              "optimize", "vacuum")  # fmt: skip
     if word in known:
         raise not_supported(f"the statement {' '.join(body.split()[:4])[:80]}")
-    raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{body.split()[0] if body else ''}'")
+    raise QueryFailed(
+        "SYNTAX_ERROR", f"line 1:1: mismatched input '{body.split()[0] if body else ''}'"
+    )
 
 
 def _strip(text: str) -> str:
@@ -167,8 +177,7 @@ _NAME = r'(?:`[^`]+`|"[^"]+"|[\w$]+)(?:\s*\.\s*(?:`[^`]+`|"[^"]+"|[\w$]+)){0,2}'
 def split_name(text: str) -> list[str]:
     """`db`.`table`, "db"."table" or db.table as lower-case parts."""
     return [
-        (m[1] or m[2] or m[3]).lower()
-        for m in re.finditer(r'`([^`]+)`|"([^"]+)"|([\w$]+)', text)
+        (m[1] or m[2] or m[3]).lower() for m in re.finditer(r'`([^`]+)`|"([^"]+)"|([\w$]+)', text)
     ]
 
 
@@ -187,9 +196,7 @@ def _create(text: str, body: str) -> Statement:
         )
     if match := re.match(r"create\s+(?:database|schema)\b", body, re.I):
         return _create_schema(text, body)
-    if match := re.match(
-        rf"create\s+table\s+(if\s+not\s+exists\s+)?({_NAME})\s*", body, re.I
-    ):
+    if match := re.match(rf"create\s+table\s+(if\s+not\s+exists\s+)?({_NAME})\s*", body, re.I):
         rest = body[match.end() :]
         ctas = _ctas(text, match, rest)
         if ctas:
@@ -341,7 +348,9 @@ def _create_table(text: str, body: str) -> Statement:
 
 
 def _column(text: str) -> tuple[str, str, str | None]:
-    match = re.fullmatch(r"(`[^`]+`|\"[^\"]+\"|\w+)\s+(.*?)(?:\s+comment\s+'(.*)')?", text, re.I | re.S)
+    match = re.fullmatch(
+        r"(`[^`]+`|\"[^\"]+\"|\w+)\s+(.*?)(?:\s+comment\s+'(.*)')?", text, re.I | re.S
+    )
     if not match:
         raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{text[:40]}'")
     return match[1].strip('`"').lower(), match[2].strip(), match[3]
@@ -441,9 +450,7 @@ def _alter_location(text: str, match: re.Match[str]) -> Statement:
 def _alter_partitions(text: str, match: re.Match[str]) -> Statement:
     adding = match[2].lower() == "add"
     found = []
-    for part in re.finditer(
-        r"partition\s*\(([^)]*)\)(?:\s*location\s+'([^']*)')?", match[4], re.I
-    ):
+    for part in re.finditer(r"partition\s*\(([^)]*)\)(?:\s*location\s+'([^']*)')?", match[4], re.I):
         values = {}
         for pair in _split(part[1]):
             key, _, value = pair.partition("=")

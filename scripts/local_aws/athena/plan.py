@@ -18,7 +18,7 @@ from sqlglot import exp
 from local_aws.errors import AwsError
 
 from . import hive, iceberg, metadata_tables
-from .failure import QueryFailed, not_supported
+from .failure import QueryCancelled, QueryFailed, not_supported
 from .lake import Lake
 from .parser import parse
 from .relations import Column, Relation, Scan, finish
@@ -46,6 +46,7 @@ class Session:
     con: Any
     now: datetime
     database: str
+    cutoff: int | None = None
     scanned: int = 0
     files: dict[str, str] = field(default_factory=dict)
     made: int = 0
@@ -151,6 +152,11 @@ class Session:
         finish(translator.relations, roots)
         for scan in translator.scans:
             self._make_view(scan)
+        if self.cutoff and self.scanned > self.cutoff:
+            raise QueryCancelled(
+                "Query cancelled! Bytes scanned limit was exceeded: "
+                f"{self.scanned} bytes, the workgroup allows {self.cutoff}"
+            )
 
     def _make_view(self, scan: Scan) -> None:
         if isinstance(scan.table, metadata_tables.Rows):
@@ -185,7 +191,9 @@ def view(glue: Json) -> View:
     """A view's query, from the text that Presto and Athena keep in Glue."""
     match = _VIEW.search(glue.get("ViewOriginalText") or "")
     if not match:
-        raise not_supported(f"the view {glue['DatabaseName']}.{glue['Name']}, which is not Athena's")
+        raise not_supported(
+            f"the view {glue['DatabaseName']}.{glue['Name']}, which is not Athena's"
+        )
     kept = json.loads(base64.b64decode(match[1]))
     query = parse(kept["originalSql"]).query
     if query is None:
@@ -229,9 +237,7 @@ def _view_column_type(kind: Type) -> str:
     return to_hive(kind, iceberg=True)
 
 
-def _snapshot(
-    version: exp.Expression | None, table: iceberg.Table, now: datetime
-) -> int | None:
+def _snapshot(version: exp.Expression | None, table: iceberg.Table, now: datetime) -> int | None:
     """The snapshot that `FOR VERSION|TIMESTAMP AS OF` names.
 
     Raises QueryFailed for one that the table does not have, or for an instant before the first.

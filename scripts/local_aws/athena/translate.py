@@ -18,7 +18,7 @@ from sqlglot import exp
 from . import aggregates, functions
 from .casts import cast, stamp_text
 from .expression import LOST, NOT_CONSTANT, Expr
-from .failure import QueryFailed, not_supported
+from .failure import QueryFailed
 from .predicates import TRUE, Pred, both, compare, either, flip
 from .relations import Column, Combined, Relation, Scan, Select, Source
 from .types import (
@@ -181,9 +181,7 @@ class Translator:
         self.relations.append(out)
         return out
 
-    def set_operation(
-        self, node: exp.SetOperation, parent: Scope | None
-    ) -> tuple[str, Relation]:
+    def set_operation(self, node: exp.SetOperation, parent: Scope | None) -> tuple[str, Relation]:
         scope = Scope(parent)
         prefix = self.with_(node, scope)
         left_sql, left = self.query(node.left, scope)
@@ -286,9 +284,7 @@ class Translator:
                 raise self.refuse("DISTINCT ON", node)
             distinct, out.distinct = "DISTINCT ", True
         for (name, value), column in zip(items, out.columns, strict=True):
-            scope.outputs.setdefault(
-                name, replace(value, sql=quote(column.sql_name), column=None)
-            )
+            scope.outputs.setdefault(name, replace(value, sql=quote(column.sql_name), column=None))
         tail = self._tail(node, scope)
         self._restrict_passes(node, scope, out)
         out.base |= scope.deps
@@ -370,9 +366,7 @@ class Translator:
         return first + rest
 
     def _merged(self, name: str, scope: Scope) -> Expr:
-        parts = [
-            self._column(s, c) for s in scope.sources for c in s.columns if c.name == name
-        ]
+        parts = [self._column(s, c) for s in scope.sources for c in s.columns if c.name == name]
         kind = functions.unify("USING", parts)
         return Expr(f"coalesce({', '.join(p.sql for p in parts)})", kind,
                     column=parts[0].column)  # fmt: skip
@@ -407,9 +401,7 @@ class Translator:
         scope.window_keys.append(plain if simple else set())
         return f" GROUP BY {', '.join(keys)}"
 
-    def _group_key(
-        self, item: exp.Expression, scope: Scope, items: list[tuple[str, Expr]]
-    ) -> Expr:
+    def _group_key(self, item: exp.Expression, scope: Scope, items: list[tuple[str, Expr]]) -> Expr:
         if isinstance(item, exp.Literal) and not item.is_string:
             index = int(item.this)
             if not 1 <= index <= len(items):
@@ -423,9 +415,7 @@ class Translator:
             return value
         return self.expr(item, scope)
 
-    def _grouping(
-        self, item: exp.Expression, scope: Scope, items: list[tuple[str, Expr]]
-    ) -> str:
+    def _grouping(self, item: exp.Expression, scope: Scope, items: list[tuple[str, Expr]]) -> str:
         if isinstance(item, exp.Tuple):
             return f"({', '.join(self._grouping(e, scope, items) for e in item.expressions)})"
         if isinstance(item, exp.Paren):
@@ -439,9 +429,7 @@ class Translator:
         if scope.has_aggregate and not node.args.get("group"):
             out.passes.clear()
         for keys in scope.window_keys:
-            out.passes = {
-                name: (s, c) for name, (s, c) in out.passes.items() if (id(s), c) in keys
-            }
+            out.passes = {name: (s, c) for name, (s, c) in out.passes.items() if (id(s), c) in keys}
 
     def _tail(self, node: exp.Expression, scope: Scope) -> str:
         sql = ""
@@ -463,9 +451,7 @@ class Translator:
             return int(node.this)
         raise self.error("SYNTAX_ERROR", "LIMIT and OFFSET need a whole number", node)
 
-    def _order(
-        self, items: list[exp.Expression], scope: Scope, by_output: bool = False
-    ) -> str:
+    def _order(self, items: list[exp.Expression], scope: Scope, by_output: bool = False) -> str:
         parts = []
         for item in items:
             key, desc, nulls = item, False, "LAST"
@@ -492,7 +478,9 @@ class Translator:
         if isinstance(node, exp.Table):
             if isinstance(node.this, exp.Anonymous):
                 name = node.this.name.removeprefix(MARK)
-                raise self.error("FUNCTION_NOT_FOUND", f"Table function '{name}' not registered", node)
+                raise self.error(
+                    "FUNCTION_NOT_FOUND", f"Table function '{name}' not registered", node
+                )
             sql = self._table(node, scope)
         elif isinstance(node, exp.Subquery):
             if isinstance(node.this, exp.Table):
@@ -556,9 +544,7 @@ class Translator:
             c.name for c in relation.columns
         ] != [n for n, _ in view.columns] else relation
 
-    def _derived(
-        self, body: str, relation: Relation, node: exp.Expression, scope: Scope
-    ) -> str:
+    def _derived(self, body: str, relation: Relation, node: exp.Expression, scope: Scope) -> str:
         return f"({body})" + self._add_source(node, relation, scope, self.fresh("t"), ())
 
     def _add_source(
@@ -572,7 +558,9 @@ class Translator:
         alias = (node.alias or default).lower().removeprefix(MARK)
         if node.alias:
             schema = ()
-        names = [c.name.lower() for c in node.args["alias"].columns] if node.args.get("alias") else []
+        names = (
+            [c.name.lower() for c in node.args["alias"].columns] if node.args.get("alias") else []
+        )
         visible = [c for c in relation.columns if not c.hidden]
         columns = list(relation.columns)
         if names:
@@ -693,9 +681,7 @@ class Translator:
         self.relations.append(out)
         name = (alias.name.lower().removeprefix(MARK) if alias else "") or self.fresh("unnest")
         scope.sources.append(Source(name, out, columns))
-        listed = ", ".join(
-            f"{sql} AS {quote(u)}" for (sql, _), u in zip(made, unique, strict=True)
-        )
+        listed = ", ".join(f"{sql} AS {quote(u)}" for (sql, _), u in zip(made, unique, strict=True))
         return f"(SELECT {listed} FROM (SELECT {', '.join(inner)})) AS {quote(name)}"
 
     def _source(self, prefix: str, relation: Relation) -> Source:
@@ -809,9 +795,7 @@ class Translator:
                     return self._column(source, match[0]), parts[size + 1 :]
                 if len(match) > 1:
                     raise self.error("AMBIGUOUS_NAME", f"Column '{name}' is ambiguous", node)
-        matches = [
-            (s, c) for s in scope.sources for c in s.columns if c.name == parts[0]
-        ]
+        matches = [(s, c) for s in scope.sources for c in s.columns if c.name == parts[0]]
         if len(matches) > 1:
             if all(parts[0] in s.merged for s, _ in matches):
                 return self._merged(parts[0], scope), parts[1:]
@@ -975,9 +959,7 @@ class Translator:
         return Expr(f"({self.expr(node.this, scope).sql} IS NULL)", BOOLEAN)
 
     def between(self, node: exp.Between, scope: Scope) -> Expr:
-        value, low, high = (
-            self.expr(node.args[k], scope) for k in ("this", "low", "high")
-        )
+        value, low, high = (self.expr(node.args[k], scope) for k in ("this", "low", "high"))
         self._check_comparable("BETWEEN", value, low, node)
         self._check_comparable("BETWEEN", value, high, node)
         return Expr(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN)
@@ -993,9 +975,7 @@ class Translator:
             self._root(relation)
             width = len(relation.columns)
             if width == 1:
-                self._check_comparable(
-                    "IN", value, Expr("", relation.columns[0].type), node
-                )
+                self._check_comparable("IN", value, Expr("", relation.columns[0].type), node)
             return Expr(f"({value.sql} IN ({sql}))", BOOLEAN)
         value = self.expr(node.this, scope)
         items = [self.expr(e, scope) for e in node.expressions]
@@ -1055,9 +1035,7 @@ class Translator:
             values.append(self.expr(default, scope))
         kind = self._unify(values, node)
         sqls = [cast(v, kind).sql for v in values]
-        whens = " ".join(
-            f"WHEN {c} THEN {v}" for c, v in zip(conditions, sqls, strict=False)
-        )
+        whens = " ".join(f"WHEN {c} THEN {v}" for c, v in zip(conditions, sqls, strict=False))
         other = f" ELSE {sqls[-1]}" if default is not None else ""
         wall = LOST if kind.name == "timestamptz" and any(v.wall for v in values) else None
         return Expr(f"CASE {whens}{other} END", kind, wall=wall)
@@ -1196,9 +1174,7 @@ class Translator:
         if function is None:
             raise self.error("FUNCTION_NOT_FOUND", f"Function '{name}' not registered", node)
         if not function.low <= len(args) <= function.high:
-            raise self.error(
-                "FUNCTION_NOT_FOUND", functions.mismatch(name, args).message, node
-            )
+            raise self.error("FUNCTION_NOT_FOUND", functions.mismatch(name, args).message, node)
         return self._guard(node, lambda: function.build(args))
 
     def aggregate(self, node: exp.Expression, scope: Scope) -> Expr:

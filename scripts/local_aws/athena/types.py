@@ -23,7 +23,9 @@ class Type:
 
     def __str__(self) -> str:
         if self.name == "row":
-            parts = [f"{n} {t}" if n else str(t) for n, t in zip(self.fields, self.items, strict=True)]
+            parts = [
+                f"{n} {t}" if n else str(t) for n, t in zip(self.fields, self.items, strict=True)
+            ]
             return f"row({', '.join(parts)})"
         if self.items:
             return f"{self.name}({', '.join(map(str, self.items))})"
@@ -176,9 +178,7 @@ def from_ast(node: exp.DataType) -> Type:
     kind = node.this
     if isinstance(kind, exp.Interval) or not isinstance(kind, exp.DataType.Type):
         raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {node.sql('trino')}")
-    numbers = tuple(
-        int(p.this.this) for p in node.expressions if isinstance(p, exp.DataTypeParam)
-    )
+    numbers = tuple(int(p.this.this) for p in node.expressions if isinstance(p, exp.DataTypeParam))
     if kind == exp.DataType.Type.USERDEFINED:
         return parse(str(node.args.get("kind")))
     name = {
@@ -270,7 +270,11 @@ def to_iceberg(kind: Type, next_id: Iterator[int]) -> ice.IcebergType:
     if kind.name == "map":
         key, value = next(next_id), next(next_id)
         return ice.MapType(
-            key, to_iceberg(kind.items[0], next_id), value, to_iceberg(kind.items[1], next_id), False
+            key,
+            to_iceberg(kind.items[0], next_id),
+            value,
+            to_iceberg(kind.items[1], next_id),
+            False,
         )
     if kind.name == "decimal":
         return ice.DecimalType(*kind.args)

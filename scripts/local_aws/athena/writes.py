@@ -104,7 +104,8 @@ def _named(relation: Relation) -> list[tuple[str, Type]]:
     for index, (name, kind) in enumerate(columns):
         if name.startswith("_col") and name == f"_col{index}":
             raise QueryFailed(
-                "MISSING_COLUMN_NAME", f"line 1:1: Column name not specified at position {index + 1}"
+                "MISSING_COLUMN_NAME",
+                f"line 1:1: Column name not specified at position {index + 1}",
             )
         if names.count(name) > 1:
             raise QueryFailed(
@@ -159,11 +160,11 @@ def _create_iceberg(
     change = _write(session, sql, columns, metadata, folder)
     if change.data:
         metadata = iceberg.with_snapshot(metadata, change, Operation.APPEND, session.meta)
-    _publish_iceberg(session, database, name, metadata)
+    publish_iceberg(session, database, name, metadata)
     return Written(change.rows)
 
 
-def _publish_iceberg(session: Session, database: str, name: str, metadata: Any) -> None:
+def publish_iceberg(session: Session, database: str, name: str, metadata: Any) -> None:
     """The one step that makes a new table visible."""
     location = iceberg.write_metadata(metadata, 0, session.meta)
     table_input = {
@@ -197,8 +198,7 @@ def _write(
     """Data files of the rows of `sql`, whose columns are the table's in order."""
     fields = [f.name for f in metadata.schema().fields]
     shown = ", ".join(
-        f"{quote(name)} AS {quote(own)}"
-        for (name, _), own in zip(columns, fields, strict=True)
+        f"{quote(name)} AS {quote(own)}" for (name, _), own in zip(columns, fields, strict=True)
     )
     files = iceberg.write_data(
         session.con,
@@ -419,7 +419,10 @@ def merge(session: Session, statement: Statement, folder: Path) -> Written:
         kinds.append(kind)
         actions = actions.when(condition.copy(), exp.Literal.number(number))
         for name, value in assigned.items():
-            guard = exp.And(this=exp.Paren(this=condition.copy()), expression=_none_of(whens[: number - 1], matched))
+            guard = exp.And(
+                this=exp.Paren(this=condition.copy()),
+                expression=_none_of(whens[: number - 1], matched),
+            )
             values[name] = values[name].when(guard, value)
     shown: list[exp.Expression] = [
         exp.alias_(_position("strata_file", target), "strata_file"),
@@ -494,9 +497,7 @@ def _column_name(node: exp.Expression, known: dict[str, Any]) -> str:
     return name
 
 
-def _materialize(
-    session: Session, query: exp.Expression, text: str, table: iceberg.Table
-) -> None:
+def _materialize(session: Session, query: exp.Expression, text: str, table: iceberg.Table) -> None:
     """Compute what changes: file, position, action and the new values of each row."""
     sql, relation = session.translate(query, text)
     names = [*_POSITION, "strata_action", *(name for name, _ in table.columns())]

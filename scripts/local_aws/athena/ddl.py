@@ -1,0 +1,481 @@
+"""Statements on the catalog: databases, tables, views, columns, properties, partitions, SHOW.
+
+https://docs.aws.amazon.com/athena/latest/ug/ddl-reference.html
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pyiceberg import types as ice
+from pyiceberg.schema import Schema
+from pyiceberg.table.update import (
+    AddSchemaUpdate,
+    RemovePropertiesUpdate,
+    SetCurrentSchemaUpdate,
+    SetPropertiesUpdate,
+    TableUpdate,
+    update_table_metadata,
+)
+
+from local_aws.errors import AwsError
+
+from . import iceberg
+from .failure import QueryFailed, not_supported
+from .metadata_tables import table_columns, tables
+from .parser import Statement
+from .plan import Session, view, view_input
+from .types import from_iceberg, parse, to_hive, to_iceberg
+from .writes import publish_iceberg, storage
+
+Json = dict[str, Any]
+Lines = list[list[str]]
+
+
+def create_schema(session: Session, statement: Statement) -> Lines:
+    """CREATE DATABASE | SCHEMA."""
+    options, name = statement.options, statement.table[-1]
+    if session.has_database(name):
+        if options["if_not_exists"]:
+            return []
+        raise QueryFailed("SCHEMA_ALREADY_EXISTS", f"Database {name} already exists")
+    created: Json = {"Name": name, "Parameters": options["properties"]}
+    if options["comment"]:
+        created["Description"] = options["comment"]
+    if options["location"]:
+        created["LocationUri"] = options["location"]
+    session.catalog.create_database(DatabaseInput=created)
+    return []
+
+
+def drop_schema(session: Session, statement: Statement) -> Lines:
+    """DROP DATABASE: only an empty one, unless CASCADE."""
+    name = statement.table[-1]
+    if not session.has_database(name):
+        if statement.options["if_exists"]:
+            return []
+        raise QueryFailed("SCHEMA_NOT_FOUND", f"Database {name} does not exist")
+    if not statement.options["cascade"] and any(tables(session.catalog, name)):
+        raise QueryFailed("SCHEMA_NOT_EMPTY", f"Database {name} is not empty")
+    session.catalog.delete_database(Name=name)
+    return []
+
+
+def create_view(session: Session, statement: Statement) -> Lines:
+    """CREATE [OR REPLACE] VIEW."""
+    database, name = session.name(statement.table)
+    options = statement.options
+    if statement.query is None:
+        raise not_supported("CREATE VIEW without a query")
+    translator = session.translator(statement.text)
+    _, relation = translator.query(statement.query)
+    names = options["columns"] or [c.name for c in relation.columns]
+    columns = [(n, c.type) for n, c in zip(names, relation.columns, strict=True)]
+    created = view_input(database, name, options["sql"], columns)
+    present = _find(session, database, name)
+    if present is None:
+        _require_schema(session, database)
+        session.catalog.create_table(DatabaseName=database, TableInput=created)
+    elif present.get("TableType") != "VIRTUAL_VIEW":
+        raise QueryFailed("TABLE_ALREADY_EXISTS", f"line 1:1: Table already exists: {name}")
+    elif not options["replace"]:
+        raise QueryFailed("TABLE_ALREADY_EXISTS", f"line 1:1: View already exists: {name}")
+    else:
+        session.catalog.update_table(DatabaseName=database, TableInput=created)
+    return []
+
+
+def _require_schema(session: Session, database: str) -> None:
+    if not session.has_database(database):
+        raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema '{database}' does not exist")
+
+
+def _find(session: Session, database: str, name: str) -> Json | None:
+    try:
+        found: Json = session.catalog.get_table(DatabaseName=database, Name=name)["Table"]
+    except AwsError as error:
+        if error.code == "EntityNotFoundException":
+            return None
+        raise
+    return found
+
+
+def create_table(session: Session, statement: Statement) -> Lines:
+    """CREATE [EXTERNAL] TABLE with columns: Hive's, or Athena's for Iceberg."""
+    database, name = session.name(statement.table)
+    options = statement.options
+    if _find(session, database, name) is not None:
+        if options["if_not_exists"]:
+            return []
+        raise QueryFailed(
+            "TABLE_ALREADY_EXISTS", f"AlreadyExistsException: Table {name} already exists"
+        )
+    _require_schema(session, database)
+    if not options["location"]:
+        raise QueryFailed("INVALID_TABLE_PROPERTY", "Table location must be specified")
+    if options["properties"].get("table_type", "").upper() == "ICEBERG":
+        columns = [(n, _iceberg_type(t), comment) for n, t, comment in options["columns"]]
+        metadata = iceberg.new_metadata(
+            columns,
+            [n for n, _, _ in options["partitions"]],
+            options["location"],
+            {k: v for k, v in options["properties"].items() if k != "table_type"},
+        )
+        publish_iceberg(session, database, name, metadata)
+        return []
+    if not options["external"]:
+        raise QueryFailed("NOT_SUPPORTED", "CREATE TABLE without EXTERNAL is for Iceberg tables")
+    session.catalog.create_table(DatabaseName=database, TableInput=_hive_table(name, options))
+    return []
+
+
+def _iceberg_type(text: str) -> Any:
+    kind = parse(text)
+    return parse("timestamp(6)") if kind.name == "timestamp" else kind
+
+
+def _hive_table(name: str, options: Json) -> Json:
+    def listed(columns: list[tuple[str, str, str | None]]) -> list[Json]:
+        found = []
+        for column, kind, comment in columns:
+            entry = {"Name": column, "Type": to_hive(parse(kind))}
+            found.append({**entry, "Comment": comment} if comment else entry)
+        return found
+
+    file_format = options["stored_as"] or "textfile"
+    described = storage(file_format, listed(options["columns"]), options["location"])
+    if options["serde"]:
+        described["SerdeInfo"] = {
+            "SerializationLibrary": options["serde"],
+            "Parameters": options["serde_properties"],
+        }
+    for clause, value in options["delimited"].items():
+        if clause == "fields":
+            delimiter = value.encode().decode("unicode_escape")
+            described["SerdeInfo"]["Parameters"]["field.delim"] = delimiter
+    parameters = {"EXTERNAL": "TRUE", **options["properties"]}
+    if options["comment"]:
+        parameters["comment"] = options["comment"]
+    return {
+        "Name": name,
+        "TableType": "EXTERNAL_TABLE",
+        "Parameters": parameters,
+        "PartitionKeys": listed(options["partitions"]),
+        "StorageDescriptor": described,
+    }
+
+
+def drop(session: Session, statement: Statement) -> Lines:
+    """DROP TABLE | VIEW. An Iceberg table's data goes with it, a Hive table's stays."""
+    database, name = session.name(statement.table)
+    glue = _find(session, database, name)
+    if glue is None:
+        if statement.options["if_exists"]:
+            return []
+        raise QueryFailed("TABLE_NOT_FOUND", f"Table {database}.{name} does not exist")
+    is_view = glue.get("TableType") == "VIRTUAL_VIEW"
+    if is_view != (statement.kind == "drop_view"):
+        raise QueryFailed("NOT_SUPPORTED", f"{database}.{name} is {'a' if is_view else 'no'} view")
+    session.catalog.delete_table(DatabaseName=database, Name=name)
+    if iceberg.is_iceberg(glue):
+        location = glue["StorageDescriptor"]["Location"].rstrip("/") + "/"
+        session.lake.delete(item.uri for item in session.lake.list(location))
+    return []
+
+
+def rename(session: Session, statement: Statement) -> Lines:
+    """ALTER TABLE … RENAME TO: for Iceberg tables, by a new Glue entry."""
+    table = session.iceberg_table(statement.table)
+    database, name = session.name(statement.options["to"])
+    renamed = {**iceberg.table_input(table.glue), "Name": name}
+    if _find(session, database, name) is not None:
+        raise QueryFailed("TABLE_ALREADY_EXISTS", f"line 1:1: Table already exists: {name}")
+    session.catalog.create_table(DatabaseName=database, TableInput=renamed)
+    session.catalog.delete_table(DatabaseName=table.database, Name=table.name)
+    return []
+
+
+# --- columns and properties
+
+
+def alter_columns(session: Session, statement: Statement) -> Lines:
+    """ADD COLUMNS, REPLACE COLUMNS, DROP COLUMN, CHANGE COLUMN."""
+    glue = session.glue_table(statement.table)
+    if iceberg.is_iceberg(glue):
+        table = session.meta.table(glue["DatabaseName"], glue)
+        fields = _changed_fields(table.schema, table.metadata.last_column_id, statement)
+        schema = Schema(*fields, schema_id=max(s.schema_id for s in table.metadata.schemas) + 1)
+        updates: tuple[TableUpdate, ...] = (
+            AddSchemaUpdate(schema=schema),
+            SetCurrentSchemaUpdate(schema_id=-1),
+        )
+        changed = update_table_metadata(table.metadata, updates)
+        iceberg.commit(table, changed, session.catalog, session.meta)
+        return []
+    described = dict(glue["StorageDescriptor"])
+    described["Columns"] = _changed_hive(described["Columns"], statement)
+    updated = {**iceberg.table_input(glue), "StorageDescriptor": described}
+    session.catalog.update_table(DatabaseName=glue["DatabaseName"], TableInput=updated)
+    return []
+
+
+def _changed_fields(schema: Schema, last_id: int, statement: Statement) -> list[ice.NestedField]:
+    """The fields of an Iceberg schema after ALTER: ids stay with what they named."""
+    ids, options = itertools.count(last_id + 1), statement.options
+    fields = list(schema.fields)
+    names = [f.name.lower() for f in fields]
+
+    def new(name: str, text: str, comment: str | None) -> ice.NestedField:
+        number = next(ids)
+        kind = to_iceberg(_iceberg_type(text), ids)
+        return ice.NestedField(number, name, kind, required=False, doc=comment)
+
+    if statement.kind == "add_columns":
+        for name, text, comment in options["columns"]:
+            if name in names:
+                raise QueryFailed(
+                    "COLUMN_ALREADY_EXISTS", f"line 1:1: Column '{name}' already exists"
+                )
+            fields.append(new(name, text, comment))
+        return fields
+    if statement.kind == "drop_column":
+        kept = [f for f in fields if f.name.lower() != options["column"]]
+        if len(kept) == len(fields):
+            raise QueryFailed(
+                "COLUMN_NOT_FOUND", f"line 1:1: Column '{options['column']}' does not exist"
+            )
+        return kept
+    if statement.kind == "replace_columns":
+        present = dict(zip(names, fields, strict=True))
+        return [
+            present[name] if name in present else new(name, text, comment)
+            for name, text, comment in options["columns"]
+        ]
+    if options["from"] not in names:
+        raise QueryFailed(
+            "COLUMN_NOT_FOUND", f"line 1:1: Column '{options['from']}' does not exist"
+        )
+    place = names.index(options["from"])
+    fields[place] = _changed_field(fields[place], options)
+    return fields
+
+
+_WIDER = {("int", "long"), ("float", "double")}
+
+
+def _changed_field(field: ice.NestedField, options: Json) -> ice.NestedField:
+    """A field renamed or widened as Iceberg allows."""
+    kind = to_iceberg(_iceberg_type(options["type"]), itertools.count(field.field_id + 1))
+    old = field.field_type
+    widened = (str(old), str(kind)) in _WIDER or (
+        isinstance(old, ice.DecimalType)
+        and isinstance(kind, ice.DecimalType)
+        and old.scale == kind.scale
+        and old.precision <= kind.precision
+    )
+    if kind != old and not widened and old.is_primitive:
+        raise QueryFailed(
+            "NOT_SUPPORTED",
+            f"Cannot change column type: {field.name}: {from_iceberg(old)} -> {options['type']}",
+        )
+    return ice.NestedField(
+        field.field_id,
+        options["to"],
+        kind if old.is_primitive else old,
+        required=field.required,
+        doc=options["comment"] or field.doc,
+    )
+
+
+def _changed_hive(columns: list[Json], statement: Statement) -> list[Json]:
+    options = statement.options
+
+    def entry(name: str, text: str, comment: str | None) -> Json:
+        made = {"Name": name, "Type": to_hive(parse(text))}
+        return {**made, "Comment": comment} if comment else made
+
+    if statement.kind == "add_columns":
+        return columns + [entry(*column) for column in options["columns"]]
+    if statement.kind == "replace_columns":
+        return [entry(*column) for column in options["columns"]]
+    if statement.kind == "change_column":
+        return [
+            entry(options["to"], options["type"], options["comment"] or c.get("Comment"))
+            if c["Name"].lower() == options["from"]
+            else c
+            for c in columns
+        ]
+    raise QueryFailed("NOT_SUPPORTED", "DROP COLUMN is supported for Iceberg tables only")
+
+
+def set_properties(session: Session, statement: Statement) -> Lines:
+    """SET and UNSET TBLPROPERTIES."""
+    glue = session.glue_table(statement.table)
+    added = statement.options.get("properties", {})
+    removed = statement.options.get("keys", [])
+    if iceberg.is_iceberg(glue):
+        table = session.meta.table(glue["DatabaseName"], glue)
+        updates: list[TableUpdate] = []
+        if added:
+            updates.append(SetPropertiesUpdate(updates=added))
+        if removed:
+            updates.append(RemovePropertiesUpdate(removals=removed))
+        changed = update_table_metadata(table.metadata, tuple(updates))
+        iceberg.commit(table, changed, session.catalog, session.meta)
+        return []
+    updated = iceberg.table_input(glue)
+    parameters = {k: v for k, v in glue.get("Parameters", {}).items() if k not in removed}
+    updated["Parameters"] = {**parameters, **added}
+    session.catalog.update_table(DatabaseName=glue["DatabaseName"], TableInput=updated)
+    return []
+
+
+def set_location(session: Session, statement: Statement) -> Lines:
+    """SET LOCATION of a Hive table."""
+    glue = session.glue_table(statement.table)
+    if iceberg.is_iceberg(glue):
+        raise QueryFailed("NOT_SUPPORTED", "SET LOCATION is not supported for Iceberg tables")
+    described = {**glue["StorageDescriptor"], "Location": statement.options["location"]}
+    updated = {**iceberg.table_input(glue), "StorageDescriptor": described}
+    session.catalog.update_table(DatabaseName=glue["DatabaseName"], TableInput=updated)
+    return []
+
+
+def alter_partitions(session: Session, statement: Statement) -> Lines:
+    """ADD | DROP PARTITION of a Hive table."""
+    glue = session.glue_table(statement.table)
+    if iceberg.is_iceberg(glue):
+        raise QueryFailed("NOT_SUPPORTED", "partitions of Iceberg tables are not added or dropped")
+    keys = [k["Name"].lower() for k in glue.get("PartitionKeys", [])]
+    place = {"DatabaseName": glue["DatabaseName"], "TableName": glue["Name"]}
+    inputs = []
+    for values, location in statement.options["partitions"]:
+        if set(values) != set(keys):
+            raise QueryFailed("INVALID_PARTITION", f"partition columns are {keys}")
+        listed = [values[k] for k in keys]
+        path = "/".join(f"{k}={v}" for k, v in zip(keys, listed, strict=True))
+        base = glue["StorageDescriptor"]
+        at = location or f"{base['Location'].rstrip('/')}/{path}/"
+        inputs.append({"Values": listed, "StorageDescriptor": {**base, "Location": at}})
+    if statement.kind == "add_partitions":
+        errors = session.catalog.batch_create_partition(**place, PartitionInputList=inputs)
+    else:
+        gone = [{"Values": item["Values"]} for item in inputs]
+        errors = session.catalog.batch_delete_partition(**place, PartitionsToDelete=gone)
+    if errors["Errors"] and not statement.options["quiet"]:
+        raise QueryFailed("INVALID_PARTITION", str(errors["Errors"][0]["ErrorDetail"]))
+    return []
+
+
+# --- SHOW and DESCRIBE
+
+
+def show_databases(session: Session, statement: Statement) -> Lines:
+    """SHOW DATABASES | SCHEMAS [LIKE 'regular expression']."""
+    found: list[str] = []
+    token: str | None = None
+    while True:
+        answer = session.catalog.get_databases(**({"NextToken": token} if token else {}))
+        found += [d["Name"] for d in answer["DatabaseList"]]
+        token = answer.get("NextToken")
+        if not token:
+            return [[name] for name in _like(found, statement)]
+
+
+def show_tables(session: Session, statement: Statement) -> Lines:
+    """SHOW TABLES and SHOW VIEWS."""
+    database = statement.table[-1] if statement.table else session.database
+    _require_schema(session, database)
+    views_only = statement.kind == "show_views"
+    found = [
+        table["Name"]
+        for table in tables(session.catalog, database)
+        if not views_only or table.get("TableType") == "VIRTUAL_VIEW"
+    ]
+    return [[name] for name in _like(found, statement)]
+
+
+def _like(names: list[str], statement: Statement) -> list[str]:
+    pattern = statement.options.get("like")
+    if not pattern:
+        return names
+    expression = re.compile(pattern.replace("*", ".*").replace("..*", ".*"))
+    return [name for name in names if expression.fullmatch(name)]
+
+
+def show_columns(session: Session, statement: Statement) -> Lines:
+    """SHOW COLUMNS."""
+    parts = statement.table
+    if database := statement.options.get("database"):
+        parts = [database.strip('`"').lower(), parts[-1]]
+    return [[name] for name, _ in table_columns(session.glue_table(parts))]
+
+
+def show_partitions(session: Session, statement: Statement) -> Lines:
+    """SHOW PARTITIONS of a Hive table without projection."""
+    glue = session.glue_table(statement.table)
+    if iceberg.is_iceberg(glue):
+        raise QueryFailed("NOT_SUPPORTED", 'use "table$partitions" for an Iceberg table')
+    keys = [k["Name"] for k in glue.get("PartitionKeys", [])]
+    answer = session.catalog.get_partitions(
+        DatabaseName=glue["DatabaseName"], TableName=glue["Name"], MaxResults=10_000
+    )
+    return [
+        ["/".join(f"{k}={v}" for k, v in zip(keys, p["Values"], strict=True))]
+        for p in answer["Partitions"]
+    ]
+
+
+def show_properties(session: Session, statement: Statement) -> Lines:
+    """SHOW TBLPROPERTIES [('key')]."""
+    parameters = session.glue_table(statement.table).get("Parameters", {})
+    if key := statement.options.get("key"):
+        return [[parameters.get(key, f"Table does not have property: {key}")]]
+    return [[f"{key}\t{value}"] for key, value in sorted(parameters.items())]
+
+
+def show_create_view(session: Session, statement: Statement) -> Lines:
+    """SHOW CREATE VIEW."""
+    glue = session.glue_table(statement.table)
+    if glue.get("TableType") != "VIRTUAL_VIEW":
+        raise QueryFailed("NOT_SUPPORTED", f"{glue['Name']} is not a view")
+    query = view(glue).query
+    return [[f"CREATE VIEW {glue['DatabaseName']}.{glue['Name']} AS"], [query.sql("trino")]]
+
+
+def describe(session: Session, statement: Statement) -> Lines:
+    """DESCRIBE: a line a column, its name, type and comment."""
+    glue = session.glue_table(statement.table)
+    listed = [*glue["StorageDescriptor"]["Columns"], *glue.get("PartitionKeys", [])]
+    return [[f"{c['Name']:<20}\t{c['Type']:<20}\t{c.get('Comment', ''):<20}"] for c in listed]
+
+
+RUNNERS: dict[str, Callable[[Session, Statement], Lines]] = {
+    "create_schema": create_schema,
+    "drop_schema": drop_schema,
+    "create_view": create_view,
+    "create_table": create_table,
+    "drop_table": drop,
+    "drop_view": drop,
+    "rename_table": rename,
+    "add_columns": alter_columns,
+    "replace_columns": alter_columns,
+    "drop_column": alter_columns,
+    "change_column": alter_columns,
+    "set_properties": set_properties,
+    "unset_properties": set_properties,
+    "set_location": set_location,
+    "add_partitions": alter_partitions,
+    "drop_partitions": alter_partitions,
+    "show_databases": show_databases,
+    "show_tables": show_tables,
+    "show_views": show_tables,
+    "show_columns": show_columns,
+    "show_partitions": show_partitions,
+    "show_properties": show_properties,
+    "show_create_view": show_create_view,
+    "describe": describe,
+}

@@ -1,0 +1,132 @@
+"""Runs one statement on a connection of its own and gives its result."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlglot import exp
+
+from . import ddl, engine, maintenance, results, writes
+from .failure import QueryFailed, not_supported
+from .iceberg import Metadata
+from .lake import Lake
+from .parser import Statement, parse
+from .plan import Session
+from .results import Result
+from .types import BIGINT
+
+_WRITES: dict[str, Callable[[Session, Statement, Path], writes.Written]] = {
+    "ctas": writes.create_table_as,
+    "insert": writes.insert,
+    "merge": writes.merge,
+    "update": writes.update,
+    "delete": writes.delete,
+    "optimize": maintenance.optimize,
+    "vacuum": maintenance.vacuum,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished statement: its result, the bytes that it scanned and Athena's statement type."""
+
+    result: Result
+    scanned: int
+    statement_type: str
+
+
+class Runner:
+    """Takes statements from text to results over one lake."""
+
+    def __init__(
+        self,
+        catalog: Any,
+        lake: Lake,
+        meta: Metadata,
+        database_engine: engine.Engine,
+        clock: Callable[[], datetime],
+        folder: Path,
+    ) -> None:
+        self._catalog = catalog
+        self._lake = lake
+        self._meta = meta
+        self._engine = database_engine
+        self._clock = clock
+        self._folder = folder
+
+    def run(
+        self,
+        text: str,
+        parameters: list[str],
+        database: str,
+        connection: Any,
+        cutoff: int | None,
+    ) -> Outcome:
+        """Run a statement. Raises QueryFailed, or QueryCancelled at the scan cut-off."""
+        statement = parse(text)
+        if parameters:
+            _bind(statement, parameters)
+        session = Session(
+            self._catalog, self._lake, self._meta, connection, self._clock(), database, cutoff
+        )
+        folder = self._folder / uuid.uuid4().hex
+        try:
+            result = self._result(session, statement, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return Outcome(result, session.scanned, statement.type)
+
+    def _result(self, session: Session, statement: Statement, folder: Path) -> Result:
+        if statement.kind == "select":
+            return _select(session, statement)
+        if statement.kind in ddl.RUNNERS:
+            return results.lines(ddl.RUNNERS[statement.kind](session, statement))
+        if statement.kind in _WRITES:
+            written = _WRITES[statement.kind](session, statement, folder)
+            return Result([("rows", BIGINT)], [], update_count=written.rows)
+        raise not_supported(f"the statement {statement.kind}")
+
+
+def _select(session: Session, statement: Statement) -> Result:
+    if statement.query is None:
+        raise not_supported("this query")
+    sql, relation = session.translate(statement.query, statement.text)
+    shown = [column for column in relation.columns if not column.hidden]
+    listed = ", ".join(f'"{c.sql_name}"' for c in shown)
+    wrapped = sql if len(shown) == len(relation.columns) else f"SELECT {listed} FROM ({sql})"
+    cursor = engine.run(session.con, wrapped, session.files)
+    try:
+        fetched = cursor.fetchall()
+    except Exception as error:
+        raise engine.as_failure(error, session.files) from None
+    rows = [
+        [results.text(value, column.type) for value, column in zip(row, shown, strict=True)]
+        for row in fetched
+    ]
+    return Result([(c.name, c.type) for c in shown], rows)
+
+
+def _bind(statement: Statement, parameters: list[str]) -> None:
+    """Put ExecutionParameters in the place of `?`; each is an SQL literal as Athena wants it.
+
+    Raises QueryFailed when their number differs or one is no literal.
+    """
+    tree = statement.node or statement.query
+    marks = list(tree.find_all(exp.Placeholder, bfs=False)) if tree else []
+    if len(marks) != len(parameters):
+        raise QueryFailed(
+            "INVALID_PARAMETER_USAGE",
+            f"Incorrect number of parameters: expected {len(marks)} but found {len(parameters)}",
+        )
+    for mark, text in zip(marks, parameters, strict=True):
+        select = parse(f"select {text}").query
+        value = select.expressions[0] if isinstance(select, exp.Select) else None
+        if value is None or list(select.find_all(exp.From, exp.Subquery)):
+            raise QueryFailed("INVALID_PARAMETER_USAGE", f"{text} is no literal")
+        mark.replace(value.copy())
