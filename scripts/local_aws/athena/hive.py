@@ -94,7 +94,6 @@ class Table:
 
 # --- partitions
 
-
 def partitions(table: Table, pred: Pred, catalog: Any, now: datetime) -> list[Partition]:
     """The partitions that may hold rows of a predicate, by projection or from the catalog."""
     if not table.keys:
@@ -106,11 +105,12 @@ def partitions(table: Table, pred: Pred, catalog: Any, now: datetime) -> list[Pa
     token: str | None = None
     while True:
         request = {"NextToken": token} if token else {}
-        page = catalog.get_partitions(DatabaseName=table.database, TableName=table.name, **request)
+        page = catalog.get_partitions(
+            DatabaseName=table.database, TableName=table.name, **request
+        )
         for item in page["Partitions"]:
             values = tuple(
-                _typed(text, kind)
-                for text, (_, kind) in zip(item["Values"], table.keys, strict=True)
+                _typed(text, kind) for text, (_, kind) in zip(item["Values"], table.keys, strict=True)
             )
             if may_match(pred, dict(zip(names, values, strict=True))):
                 location = item["StorageDescriptor"]["Location"].rstrip("/") + "/"
@@ -254,7 +254,6 @@ def _equalities(pred: Pred, name: str) -> list[Any]:
 
 # --- files
 
-
 def files(table: Table, found: list[Partition], lake: Lake) -> list[tuple[Object, Partition]]:
     """The objects of partitions that hold something; hidden ones (`_`, `.`) are skipped."""
     if len(found) <= _LIST_ONCE or not all(p.location.startswith(table.location) for p in found):
@@ -313,7 +312,6 @@ def read_footer(item: Object, path: Path) -> Footer:
 
 # --- reading
 
-
 def create_view(
     con: Any,
     view: str,
@@ -330,10 +328,8 @@ def create_view(
     columns = [(n, t) for n, t in table.columns() if n in required]
     if not pairs:
         empty = ", ".join(f"CAST(NULL AS {to_duckdb(t)}) AS {quote(n)}" for n, t in columns)
-        path = ', CAST(NULL AS VARCHAR) AS "$path"' if "$path" in required else ""
-        con.execute(
-            f"CREATE TEMP VIEW {quote(view)} AS SELECT {empty or '1 AS one'}{path} WHERE false"
-        )
+        path = ", CAST(NULL AS VARCHAR) AS \"$path\"" if "$path" in required else ""
+        con.execute(f"CREATE TEMP VIEW {quote(view)} AS SELECT {empty or '1 AS one'}{path} WHERE false")
         return 0
     paths = [lake.path(item) for item, _ in pairs]
     names.update({str(p): item.uri for p, (item, _) in zip(paths, pairs, strict=True)})
@@ -357,9 +353,7 @@ def _file_table(
 ) -> str:
     name = quote(view + "_files")
     keys = ", ".join(f"{quote(n)} {to_duckdb(t)}" for n, t in table.keys)
-    con.execute(
-        f"CREATE TEMP TABLE {name} (path VARCHAR, uri VARCHAR{', ' + keys if keys else ''})"
-    )
+    con.execute(f"CREATE TEMP TABLE {name} (path VARCHAR, uri VARCHAR{', ' + keys if keys else ''})")
     rows = []
     for path, (item, part) in zip(paths, pairs, strict=True):
         values = "".join(", " + _sql(v) for v in part.values)
@@ -389,11 +383,7 @@ def _reader(
         return _parquet(listed, pairs, paths, data)
     scanned = sum(item.size for item, _ in pairs)
     if kind == "json":
-        return (
-            _json(listed, table, data),
-            scanned,
-            {n: f"d.{quote(n)} AS {quote(n)}" for n, _ in data},
-        )
+        return _json(listed, table, data), scanned, {n: f"d.{quote(n)} AS {quote(n)}" for n, _ in data}
     return _csv(listed, table, kind), scanned, {n: _csv_column(n, t, kind) for n, t in data}
 
 
@@ -451,7 +441,7 @@ def _csv(listed: str, table: Table, kind: str) -> str:
 
 def _char(text: str) -> str:
     text = text.encode().decode("unicode_escape") if text.startswith("\\") else text
-    if all(c >= " " for c in text):
+    if all(" " <= c for c in text):
         return literal(text)
     return "'" + "".join(f"' || chr({ord(c)}) || '" if c < " " else c for c in text) + "'"
 
@@ -466,7 +456,6 @@ def _csv_column(name: str, kind: Type, which: str) -> str:
 
 
 # --- writing
-
 
 def write(
     con: Any,
@@ -490,9 +479,7 @@ def write(
     copied = f"SELECT * FROM ({sql})"
     if keys:
         parts = [f"{quote(k)} AS {quote('__k' + str(i))}" for i, k in enumerate(keys)]
-        copied = (
-            f"SELECT * EXCLUDE ({', '.join(map(quote, keys))}), {', '.join(parts)} FROM ({sql})"
-        )
+        copied = f"SELECT * EXCLUDE ({', '.join(map(quote, keys))}), {', '.join(parts)} FROM ({sql})"
         options += f", PARTITION_BY ({', '.join(f'__k{i}' for i in range(len(keys)))})"
         options += ", FILENAME_PATTERN '{uuidv7}'"
     target = literal(str(folder / ("data" if keys else f"data{suffix}")))
@@ -544,3 +531,4 @@ def split_location(uri: str) -> str:
     """A location as a folder: `s3://bucket/key/`."""
     bucket, key = split_uri(uri)
     return f"s3://{bucket}/{key.strip('/')}/" if key.strip("/") else f"s3://{bucket}/"
+
