@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.clock import Clock
 from local_aws.settings import Settings
-from strata import console, dbt, declarations, doctor, local
+from strata import console, dbt, declarations, docs, doctor, local
 from strata.catalog.plan import Plan, apply_plan, make_plan
 from strata.deploy import code, stacks
 from strata.environment import Environment, choose, client, shell_exports
@@ -181,8 +181,12 @@ def _print_clock() -> None:
 @app.command("deploy")
 def deploy_command(env: Env = None) -> None:
     """Deploy the CloudFormation stacks and the catalog: what is up to date is left alone."""
-    environment = _ready(env)
-    sources = _sources()
+    deploy_all(_ready(env), _sources())
+    console.next_step("strata ingest --help, then strata build")
+
+
+def deploy_all(environment: Environment, sources: list[declarations.Source]) -> None:
+    """Deploy all stacks in their order, the catalog among them."""
     cloudformation = client("cloudformation")
 
     def deploy(stack: stacks.Stack) -> None:
@@ -197,7 +201,14 @@ def deploy_command(env: Env = None) -> None:
     for source in sources:
         if source.ingest == "stream":
             deploy(stacks.source_stack(source, environment))
-    console.next_step("strata ingest --help, then strata build")
+
+
+@app.command("docs")
+def docs_command(env: Env = None) -> None:
+    """Make the lineage docs: one static page, and column-level lineage beside it."""
+    _ready(env)
+    page = docs.generate()
+    console.done(f"{page} and {page.parent / 'lineage'}")
 
 
 @catalog_app.command("plan")

@@ -56,6 +56,12 @@ def manifest(project: Path = PROJECT) -> Json:
     return loaded
 
 
+def last_manifest(project: Path = PROJECT) -> Json:
+    """The manifest that dbt's last command in the project wrote."""
+    loaded: Json = json.loads((project / "target" / "manifest.json").read_text())
+    return loaded
+
+
 def _declarations_digest(project: Path) -> str:
     files = [project / "dbt_project.yml", *sorted((project / "models").rglob("*.y*ml"))]
     digest = hashlib.sha256()

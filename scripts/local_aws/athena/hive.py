@@ -5,25 +5,21 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote as url_quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from . import engine
 from .failure import QueryFailed, not_supported
-from .lake import Lake, Object, split_uri
+from .lake import Lake, Object
 from .predicates import Pred, may_match
 from .types import Type, literal, parse, quote, to_duckdb
 
-#: https://docs.aws.amazon.com/athena/latest/ug/ctas-insert-into.html
-MAX_OPEN_PARTITIONS = 100
 #: Above this many candidate partitions the table is listed once, not partition by partition.
 _LIST_ONCE = 64
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -87,12 +83,19 @@ class Table:
             return "parquet"
         raise not_supported(f"the serde {serde or '(none)'} of table {self.database}.{self.name}")
 
-    @property
-    def is_text_writer(self) -> bool:
-        return self.format in ("text", "json")
+
+def columns(glue: dict[str, Any]) -> list[tuple[str, Type]]:
+    """Names and types of a Glue table's columns, its partition keys last."""
+    return Table(glue["DatabaseName"], glue["Name"], glue).columns()
+
+
+def file_format(glue: dict[str, Any]) -> str:
+    """The format of a Glue table's files, as `Table.format`."""
+    return Table(glue["DatabaseName"], glue["Name"], glue).format
 
 
 # --- partitions
+
 
 def partitions(table: Table, pred: Pred, catalog: Any, now: datetime) -> list[Partition]:
     """The partitions that may hold rows of a predicate, by projection or from the catalog."""
@@ -105,12 +108,11 @@ def partitions(table: Table, pred: Pred, catalog: Any, now: datetime) -> list[Pa
     token: str | None = None
     while True:
         request = {"NextToken": token} if token else {}
-        page = catalog.get_partitions(
-            DatabaseName=table.database, TableName=table.name, **request
-        )
+        page = catalog.get_partitions(DatabaseName=table.database, TableName=table.name, **request)
         for item in page["Partitions"]:
             values = tuple(
-                _typed(text, kind) for text, (_, kind) in zip(item["Values"], table.keys, strict=True)
+                _typed(text, kind)
+                for text, (_, kind) in zip(item["Values"], table.keys, strict=True)
             )
             if may_match(pred, dict(zip(names, values, strict=True))):
                 location = item["StorageDescriptor"]["Location"].rstrip("/") + "/"
@@ -254,6 +256,7 @@ def _equalities(pred: Pred, name: str) -> list[Any]:
 
 # --- files
 
+
 def files(table: Table, found: list[Partition], lake: Lake) -> list[tuple[Object, Partition]]:
     """The objects of partitions that hold something; hidden ones (`_`, `.`) are skipped."""
     if len(found) <= _LIST_ONCE or not all(p.location.startswith(table.location) for p in found):
@@ -312,6 +315,7 @@ def read_footer(item: Object, path: Path) -> Footer:
 
 # --- reading
 
+
 def create_view(
     con: Any,
     view: str,
@@ -328,8 +332,10 @@ def create_view(
     columns = [(n, t) for n, t in table.columns() if n in required]
     if not pairs:
         empty = ", ".join(f"CAST(NULL AS {to_duckdb(t)}) AS {quote(n)}" for n, t in columns)
-        path = ", CAST(NULL AS VARCHAR) AS \"$path\"" if "$path" in required else ""
-        con.execute(f"CREATE TEMP VIEW {quote(view)} AS SELECT {empty or '1 AS one'}{path} WHERE false")
+        path = ', CAST(NULL AS VARCHAR) AS "$path"' if "$path" in required else ""
+        con.execute(
+            f"CREATE TEMP VIEW {quote(view)} AS SELECT {empty or '1 AS one'}{path} WHERE false"
+        )
         return 0
     paths = [lake.path(item) for item, _ in pairs]
     names.update({str(p): item.uri for p, (item, _) in zip(paths, pairs, strict=True)})
@@ -353,7 +359,9 @@ def _file_table(
 ) -> str:
     name = quote(view + "_files")
     keys = ", ".join(f"{quote(n)} {to_duckdb(t)}" for n, t in table.keys)
-    con.execute(f"CREATE TEMP TABLE {name} (path VARCHAR, uri VARCHAR{', ' + keys if keys else ''})")
+    con.execute(
+        f"CREATE TEMP TABLE {name} (path VARCHAR, uri VARCHAR{', ' + keys if keys else ''})"
+    )
     rows = []
     for path, (item, part) in zip(paths, pairs, strict=True):
         values = "".join(", " + _sql(v) for v in part.values)
@@ -383,7 +391,11 @@ def _reader(
         return _parquet(listed, pairs, paths, data)
     scanned = sum(item.size for item, _ in pairs)
     if kind == "json":
-        return _json(listed, table, data), scanned, {n: f"d.{quote(n)} AS {quote(n)}" for n, _ in data}
+        return (
+            _json(listed, table, data),
+            scanned,
+            {n: f"d.{quote(n)} AS {quote(n)}" for n, _ in data},
+        )
     return _csv(listed, table, kind), scanned, {n: _csv_column(n, t, kind) for n, t in data}
 
 
@@ -453,82 +465,3 @@ def _csv_column(name: str, kind: Type, which: str) -> str:
         raise not_supported(f"a column of type {kind} in a text table")
     # An empty field is no number: LazySimpleSerDe and OpenCSVSerde give NULL.
     return f"CAST(nullif(d.{quote(name)}, '') AS {to_duckdb(kind)}) AS {quote(name)}"
-
-
-# --- writing
-
-def write(
-    con: Any,
-    sql: str,
-    table_columns: list[tuple[str, Type]],
-    keys: list[str],
-    kind: str,
-    compression: str | None,
-    delimiter: str,
-    location: str,
-    lake: Lake,
-    folder: Path,
-    names: dict[str, str],
-) -> tuple[int, list[tuple[list[str], str]], list[str]]:
-    """Write the rows of a query as files of a Hive table.
-
-    Gives (rows, [(partition values, location)], object addresses).
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    suffix, options = _copy_options(kind, compression, delimiter)
-    copied = f"SELECT * FROM ({sql})"
-    if keys:
-        parts = [f"{quote(k)} AS {quote('__k' + str(i))}" for i, k in enumerate(keys)]
-        copied = f"SELECT * EXCLUDE ({', '.join(map(quote, keys))}), {', '.join(parts)} FROM ({sql})"
-        options += f", PARTITION_BY ({', '.join(f'__k{i}' for i in range(len(keys)))})"
-        options += ", FILENAME_PATTERN '{uuidv7}'"
-    target = literal(str(folder / ("data" if keys else f"data{suffix}")))
-    copy = f"COPY ({copied}) TO {target} ({options}, RETURN_STATS)"
-    written = [row for row in engine.run(con, copy, names).fetchall() if row[1]]
-    found: dict[str, list[str]] = {}
-    uploads = []
-    for name, _, _, _, _, values in written:
-        texts = [(values or {}).get(f"__k{i}") for i in range(len(keys))]
-        shown = [NULL_PARTITION if t is None else t for t in texts]
-        path = "".join(
-            f"{k}={url_quote(v, safe=' -_.~:+')}/" for k, v in zip(keys, shown, strict=True)
-        )
-        found[location + path] = shown
-        uploads.append((Path(name), f"{location}{path}{uuid.uuid4().hex}{suffix}"))
-    if len(found) > MAX_OPEN_PARTITIONS:
-        raise QueryFailed(
-            "HIVE_TOO_MANY_OPEN_PARTITIONS",
-            f"Exceeded limit of {MAX_OPEN_PARTITIONS} open writers for partitions/buckets",
-        )
-    lake.upload(uploads)
-    rows = sum(row[1] for row in written)
-    made = [(v, where) for where, v in found.items()] if keys else []
-    return rows, made, [uri for _, uri in uploads]
-
-
-def _copy_options(kind: str, compression: str | None, delimiter: str) -> tuple[str, str]:
-    zipped = (compression or "").lower() in ("gzip", "")
-    if kind == "parquet":
-        codec = (compression or "gzip").lower()
-        if codec not in ("gzip", "snappy", "zstd", "none", "uncompressed", "lz4"):
-            raise not_supported(f"write_compression {compression}")
-        codec = "uncompressed" if codec == "none" else codec
-        return ".parquet", f"FORMAT parquet, COMPRESSION {codec}"
-    if (compression or "").lower() not in ("", "gzip", "none"):
-        raise not_supported(f"write_compression {compression} of text")
-    suffix = ".gz" if zipped else ""
-    codec = "gzip" if zipped else "none"
-    if kind == "json":
-        return f".json{suffix}", f"FORMAT json, COMPRESSION {codec}"
-    return (
-        f".txt{suffix}",
-        f"FORMAT csv, HEADER false, DELIM {_char(delimiter)}, QUOTE '', ESCAPE '', "
-        f"NULLSTR '\\N', COMPRESSION {codec}",
-    )
-
-
-def split_location(uri: str) -> str:
-    """A location as a folder: `s3://bucket/key/`."""
-    bucket, key = split_uri(uri)
-    return f"s3://{bucket}/{key.strip('/')}/" if key.strip("/") else f"s3://{bucket}/"
-

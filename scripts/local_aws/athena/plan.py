@@ -145,7 +145,7 @@ class Session:
 
     def translator(self, text: str) -> Translator:
         """A translator that resolves names here."""
-        return Translator(text, self.resolve, self.now, self.database)
+        return Translator(text, self, self.now)
 
     def prepare(self, translator: Translator, roots: list[Relation]) -> None:
         """Make the views of all scans, as their filters and needed columns allow."""
@@ -164,9 +164,14 @@ class Session:
             return
         if isinstance(scan.table, iceberg.Table):
             sql = self._iceberg_view(scan)
-        else:
-            sql = self._hive_view(scan)
-        self.con.execute(f"CREATE OR REPLACE TEMP VIEW {quote(scan.view)} AS {sql}")
+            self.con.execute(f"CREATE OR REPLACE TEMP VIEW {quote(scan.view)} AS {sql}")
+            return
+        table = hive.Table(scan.table["DatabaseName"], scan.table["Name"], scan.table)
+        found = hive.partitions(table, scan.filter(), self.catalog, self.now)
+        pairs = hive.files(table, found, self.lake)
+        self.scanned += hive.create_view(
+            self.con, scan.view, table, pairs, scan.required, self.lake, self.files
+        )
 
     def _iceberg_view(self, scan: Scan) -> str:
         table: iceberg.Table = scan.table
@@ -181,11 +186,6 @@ class Session:
     def _is_positional(self, table: iceberg.Table) -> bool:
         return self.positional == (table.database, table.name)
 
-    def _hive_view(self, scan: Scan) -> str:
-        found = hive.partitions(scan.table, scan.filter(), self.catalog, self.lake)
-        self.scanned += hive.scanned_bytes(scan.table, found, scan.required, self.lake)
-        return hive.scan_sql(scan.table, found, scan.required, self.lake, self.files)
-
 
 def view(glue: Json) -> View:
     """A view's query, from the text that Presto and Athena keep in Glue."""
@@ -199,7 +199,8 @@ def view(glue: Json) -> View:
     if query is None:
         raise QueryFailed("INVALID_VIEW", f"Invalid view: {glue['Name']}")
     columns = [(c["name"].lower(), parse_type(c["type"])) for c in kept["columns"]]
-    return View(query, columns, f"{glue['DatabaseName']}.{glue['Name']}")
+    name = f"{glue['DatabaseName']}.{glue['Name']}"
+    return View(query, columns, name, kept.get("schema") or glue["DatabaseName"])
 
 
 def view_input(

@@ -272,7 +272,7 @@ def _write_hive(
     options, suffix = {
         "parquet": ("FORMAT parquet, COMPRESSION snappy", "parquet"),
         "json": ("FORMAT json, COMPRESSION gzip", "json.gz"),
-        "lazysimple": (
+        "text": (
             "FORMAT csv, HEADER false, DELIMITER '\x01', QUOTE '', ESCAPE '', NULLSTR '\\N', "
             "COMPRESSION gzip",
             "gz",

@@ -1,0 +1,161 @@
+"""Plays the source systems against the local AWS: sets its clock, sends, drops, replicates.
+
+It drives the local AWS's clock and database replication, so it is for the laptop alone.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from example import data, events, files, registry
+from example.data import Row
+from example.events import Event
+from local_aws.clock import Clock
+from local_aws.dms.task import Task, replicate
+from local_aws.firehose.workers import checkpoint_path, read_checkpoint
+from local_aws.settings import Settings
+from strata import declarations
+from strata.environment import Environment, client
+from strata.errors import StrataError
+from strata.ingest import landing, stream
+
+_STREAMS = ("flight_ops.flight_events", "weather.station_readings", "ticketing.payments")
+_ARRIVAL = clock_time(0, 5, tzinfo=UTC)  # a day's records arrive just after it has ended
+_BUFFER = timedelta(minutes=6)  # longer than the buffer interval of the delivery streams
+_DELIVERY_SECONDS = 120
+
+Record = tuple[str, bytes]
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Day:
+    """A day of the source systems: what happened on it, and its flights."""
+
+    day: date
+    events: list[Event]
+    flights: list[Row]
+
+
+def days(last: date) -> Iterator[Day]:
+    """The days of 2013 up to `last`, then those on which what they began still goes on."""
+    waiting: dict[date, list[Event]] = defaultdict(list)
+    for reading in data.rows("weather"):
+        event = events.weather_event(reading)
+        if event.occurred_at.date() <= last:
+            waiting[event.occurred_at.date()].append(event)
+    for day, flights in data.flights_by_day():
+        if day > last:
+            break
+        for flight in flights:
+            for event in (*events.flight_events(flight), events.payment_event(flight)):
+                waiting[event.occurred_at.date()].append(event)
+        yield Day(day, waiting.pop(day, []), flights)
+    for day in sorted(waiting):
+        yield Day(day, waiting[day], [])
+
+
+@dataclass
+class Stage:
+    """The source systems, the clock and the environment that they play to."""
+
+    environment: Environment
+    settings: Settings
+    sources: list[declarations.Source]
+    sent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the local AWS."""
+        return Clock(self.settings.state)
+
+    @property
+    def database(self) -> Path:
+        """The on-prem database."""
+        return self.settings.state / "sources" / "onprem.db"
+
+    def open(self) -> None:
+        """Before the first day: the database is there, and is loaded in full."""
+        self.clock.set(datetime.combine(data.FIRST_DAY, _ARRIVAL) - timedelta(minutes=4))
+        registry.create(self.database)
+        self.replicate()
+
+    def play(self, day: Day, records: list[Record], progress: Progress = lambda n: None) -> None:
+        """Let a day arrive: changes in the database, files dropped, records sent and delivered."""
+        self.clock.set(datetime.combine(day.day, clock_time(18, tzinfo=UTC)))
+        registry.live_a_day(self.database, day.day)
+        self.replicate()
+        self._drop_files(day)
+        self.clock.set(datetime.combine(day.day + timedelta(days=1), _ARRIVAL))
+        self.send(records, progress)
+
+    def send(self, records: list[Record], progress: Progress = lambda n: None) -> None:
+        """Send records to their streams and wait until Firehose has delivered them."""
+        by_source: dict[str, list[bytes]] = defaultdict(list)
+        for source, payload in records:
+            by_source[source].append(payload)
+        expected = {}
+        for name, payloads in by_source.items():
+            source = declarations.find(self.sources, name, "stream")
+            done = stream.send(source, payloads, self.environment, client("kinesis"), progress)
+            expected[name] = done.sequences
+            self.sent[name] += done.records
+        self.clock.advance(_BUFFER)
+        for name, sequences in expected.items():
+            self._wait(name, sequences)
+
+    def _wait(self, name: str, sequences: dict[str, str]) -> None:
+        """Until the delivery stream's checkpoint has passed what was sent."""
+        path = checkpoint_path(self.settings.state / "firehose", self.environment.resource(name))
+        deadline = time.monotonic() + _DELIVERY_SECONDS
+        while True:
+            done = read_checkpoint(path)
+            if all(done.get(shard, "") >= last for shard, last in sequences.items()):
+                return
+            if time.monotonic() > deadline:
+                raise StrataError(
+                    f"Firehose has not delivered {name} within {_DELIVERY_SECONDS} s",
+                    f"read {self.settings.state / 'local-aws.log'}",
+                )
+            time.sleep(0.05)
+
+    def replicate(self) -> None:
+        """Write what changed in the database to landing, as DMS does."""
+        for name, table in registry.TABLES.items():
+            source = declarations.find(self.sources, name, "cdc")
+            task = Task(
+                database=self.database,
+                table=table,
+                bucket=self.environment.bucket("landing"),
+                prefix=source.location,
+                checkpoint=self.settings.state / "dms" / f"{name}.json",
+            )
+            replicate(task, client("s3"), self.clock)
+
+    def _drop_files(self, day: Day) -> None:
+        if not day.flights:
+            return
+        with TemporaryDirectory() as folder:
+            for name, maker in (
+                (files.SCHEDULES, files.schedule_file),
+                (files.LABELS, files.label_file),
+            ):
+                source = declarations.find(self.sources, name, "batch")
+                path = maker(Path(folder), day.day, day.flights)
+                landing.drop(source, [path], self.environment, client("s3"))
+
+    def carry(self, progress: Progress = lambda n: None) -> None:
+        """Run the landing job for every source that comes as files, two at a time."""
+        glue = client("glue")
+        waiting = [source for source in self.sources if source.ingest != "stream"]
+        for start in range(0, len(waiting), 2):
+            pair = waiting[start : start + 2]
+            runs = [landing.start(source, self.environment, glue) for source in pair]
+            for run in runs:
+                landing.follow(run, self.environment, glue)
+                progress(1)

@@ -1,0 +1,141 @@
+"""What the demo ends with: tables that a person wants to read, asked through Athena."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+import duckdb
+
+from example import data
+from strata import console, dbt, query
+from strata.declarations import Source
+from strata.environment import client
+from strata.operate.cost import cost_since
+
+_MONTHLY = """
+select carrier_code, month(flight_date), avg(cast(departure_delay_minutes as double)),
+    avg(cast(arrival_delay_minutes as double))
+from gold.fct_flights group by 1, 2 order by 1, 2
+"""
+_FACTS = """
+select count(*), count_if(origin_airport_code = 'EWR'), count_if(origin_airport_code = 'JFK'),
+    count_if(origin_airport_code = 'LGA'), count_if(carrier_code = 'UA'), count_if(is_cancelled),
+    count_if(arrived_at is null)
+from gold.fct_flights
+"""
+_PUBLISHED = {
+    "scheduled flights": 336_776,
+    "from EWR": 120_835,
+    "from JFK": 111_279,
+    "from LGA": 104_662,
+    "of UA": 58_665,
+    "cancelled": 8_255,
+    "without arrival": 8_713,
+}
+_TOLERANCE = 1e-9
+
+
+def print_summary(
+    sources: Iterable[Source],
+    mess: Counter[str],
+    builds: list[dbt.Outcome],
+    submitted: datetime,
+    seconds: float,
+) -> None:
+    """Print rows a layer and table, what was quarantined and why, tests, cost and time."""
+    athena = client("athena")
+    out = console.out
+    out.print()
+    for title, tables in _layers(sources).items():
+        counts = _counts(tables, athena)
+        out.print(console.table(title, ("table", "rows"), counts))
+    rejected = query.rows(
+        "select source_table, reason, cast(sum(rejected_records) as varchar) "
+        "from gold.mart_rejections group by 1, 2 order by 1, 2",
+        athena,
+    )
+    rows = [(table, reason, int(count or 0)) for table, reason, count in rejected]
+    out.print(console.table("Quarantined", ("source", "reason", "records"), rows))
+    out.print(console.table("Mess sent on purpose", ("kind", "records"), sorted(mess.items())))
+    tests = sum((build.tests for build in builds), Counter())
+    cost = cost_since(submitted, query.WORK_GROUP, athena)
+    facts = [
+        ("tests passed", f"{tests['pass']:,}"),
+        ("tests not passed", f"{sum(tests.values()) - tests['pass']:,}"),
+        ("Athena queries", f"{cost.queries:,}"),
+        ("scanned", f"{cost.scanned_bytes / 1e6:,.1f} MB"),
+        ("Athena would have charged", f"{cost.usd:.2f} USD"),
+        ("time", f"{seconds:.0f} s"),
+    ]
+    out.print(console.table("Run", ("what", "value"), facts))
+
+
+def _layers(sources: Iterable[Source]) -> dict[str, list[str]]:
+    """The tables of each layer, from the manifest of the last run."""
+    manifest = dbt.last_manifest()
+    models = [n for n in manifest["nodes"].values() if n["resource_type"] in ("model", "snapshot")]
+    names = sorted(f"{node['schema']}.{node['alias']}" for node in models)
+    return {
+        "Bronze": [f"{source.database}.{source.table}" for source in sources],
+        "Silver": [name for name in names if ".stg_" in name or ".quarantine_" in name],
+        "Gold": [name for name in names if name.startswith(("gold.", "snapshots."))],
+    }
+
+
+def _counts(tables: list[str], athena: object) -> list[tuple[str, int]]:
+    union = " union all ".join(f"select '{name}', count(*) from {name}" for name in tables)
+    return sorted((str(name), int(count or 0)) for name, count in query.rows(union, athena))
+
+
+def print_numbers() -> bool:
+    """Print Gold's numbers beside the published ones; returns whether all agree."""
+    athena = client("athena")
+    found = [int(value or 0) for value in query.rows(_FACTS, athena)[0]]
+    rows = [
+        (name, published, gold, "✓" if gold == published else "✗")
+        for (name, published), gold in zip(_PUBLISHED.items(), found, strict=True)
+    ]
+    console.out.print(console.table("The year 2013", ("what", "published", "Gold", ""), rows))
+    gold = {(r[0], r[1]): _floats(r[2:]) for r in query.rows(_MONTHLY, athena)}
+    published_means = {
+        (carrier, str(month)): (departure, arrival)
+        for carrier, month, departure, arrival in _means_of_the_csv()
+    }
+    same = gold.keys() == published_means.keys() and all(
+        _close(gold[key], published_means[key]) for key in gold
+    )
+    console.out.print(
+        f"mean delays by carrier and month: {len(published_means)} groups in the CSV, "
+        f"{len(gold)} in Gold, {'all equal ✓' if same else 'different ✗'}"
+    )
+    return same and found == list(_PUBLISHED.values())
+
+
+def _means_of_the_csv() -> list[tuple[str, int, float | None, float | None]]:
+    """Mean departure and arrival delay by carrier and month, by DuckDB from the package's CSV."""
+    flights = [
+        (row["carrier"], int(row["month"]), data.integer(row["dep_delay"]),
+         data.integer(row["arr_delay"]))
+        for _, day in data.flights_by_day()
+        for row in day
+    ]  # fmt: skip
+    import pyarrow as pa
+
+    names = ("carrier", "month", "dep_delay", "arr_delay")
+    table = pa.table({n: [f[i] for f in flights] for i, n in enumerate(names)})
+    with duckdb.connect() as db:
+        db.register("flights", table)
+        return db.execute(
+            "select carrier, month, avg(dep_delay), avg(arr_delay) from flights group by all"
+        ).fetchall()
+
+
+def _floats(values: list[str | None]) -> tuple[float | None, ...]:
+    return tuple(None if value is None else float(value) for value in values)
+
+
+def _close(a: tuple[float | None, ...], b: tuple[float | None, ...]) -> bool:
+    return all(
+        x == y or (x is not None and y is not None and abs(x - y) < _TOLERANCE)
+        for x, y in zip(a, b, strict=True)
+    )
