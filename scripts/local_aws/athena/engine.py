@@ -68,7 +68,6 @@ class Engine:
             "SET GLOBAL TimeZone = 'UTC'",
             f"SET GLOBAL memory_limit = '{limit}'",
             f"SET GLOBAL temp_directory = '{folder / 'spill'}'",
-            "SET GLOBAL enable_progress_bar = false",
             "SET GLOBAL preserve_insertion_order = false",
             "SET GLOBAL default_null_order = 'NULLS LAST'",
             f"SET GLOBAL allowed_directories = [{folders}]",

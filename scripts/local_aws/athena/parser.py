@@ -11,7 +11,9 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
+from .aggregates import AGGREGATES, WINDOWS
 from .failure import QueryFailed, not_supported
+from .functions import SCALARS
 from .translate import MARK
 
 #: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html
@@ -36,15 +38,9 @@ _SPECIAL = {
     "CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "LISTAGG", "NORMALIZE",
     "JSON_QUERY", "JSON_VALUE", "JSON_EXISTS", "JSON_OBJECT", "JSON_ARRAY", "OVERLAY",
 }  # fmt: skip
-_KEYWORD_FUNCTIONS = {
-    "FILTER",
-    "FORMAT",
-    "REPLACE",
-    "TRUNCATE",
-    "LEFT",
-    "RIGHT",
-    "CURRENT_TIMESTAMP",
-}
+#: Names that are functions when a parenthesis follows, though sqlglot has a token of their own.
+_FUNCTIONS = {name.upper() for name in (*SCALARS, *AGGREGATES, *WINDOWS)} | {"FILTER", "FORMAT"}
+_FUNCTIONS -= {"MAP", "DATE", *_SPECIAL}
 
 
 def parse(text: str) -> Statement:
@@ -122,7 +118,7 @@ def _mark_functions(tokens: list[Token]) -> None:
         if following.token_type == TokenType.L_PAREN:
             word = token.text.upper()
             is_name = token.token_type == TokenType.VAR and word not in _SPECIAL
-            is_word = word in _KEYWORD_FUNCTIONS and not (
+            is_word = word in _FUNCTIONS and not (
                 previous is not None and previous.token_type == TokenType.R_PAREN
             )
             if is_name or is_word:

@@ -64,7 +64,7 @@ class Session:
             )
         return self.database, parts[0]
 
-    def glue_table(self, parts: list[str], position: str = "line 1:1") -> Json:
+    def glue_table(self, parts: list[str], position: str = "line 1:1: ") -> Json:
         """The Glue entry of a name. Raises QueryFailed as Athena does when there is none."""
         database, name = self.name(parts)
         try:
@@ -74,11 +74,11 @@ class Session:
                 raise
             if not self.has_database(database):
                 raise QueryFailed(
-                    "SCHEMA_NOT_FOUND", f"{position}: Schema '{database}' does not exist"
+                    "SCHEMA_NOT_FOUND", f"{position}Schema '{database}' does not exist"
                 ) from None
             raise QueryFailed(
                 "TABLE_NOT_FOUND",
-                f"{position}: Table '{CATALOG}.{database}.{name}' does not exist",
+                f"{position}Table '{CATALOG}.{database}.{name}' does not exist",
             ) from None
         return table
 

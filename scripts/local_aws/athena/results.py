@@ -83,11 +83,10 @@ def _floating(value: float, name: str) -> str:
 
 
 def _timestamp(value: datetime, precision: int) -> str:
+    precision = max(precision, 3)  # Athena prints milliseconds at least
     whole = value.strftime("%Y-%m-%d %H:%M:%S")
     if value.year < 1000:
         whole = f"{value.year:04}{whole[whole.index('-') :]}"
-    if precision == 0:
-        return whole
     return f"{whole}.{value.microsecond:06}".ljust(len(whole) + 1 + precision, "0")[
         : len(whole) + 1 + precision
     ]

@@ -14,7 +14,7 @@ from .failure import QueryFailed
 
 @dataclass(frozen=True)
 class Type:
-    """A Trino type: `decimal` has (precision, scale), `timestamp` a precision, `row` field names."""
+    """A Trino type: decimal has (precision, scale), timestamp a precision, row field names."""
 
     name: str
     args: tuple[int, ...] = ()
@@ -24,7 +24,8 @@ class Type:
     def __str__(self) -> str:
         if self.name == "row":
             parts = [
-                f"{n} {t}" if n else str(t) for n, t in zip(self.fields, self.items, strict=True)
+                f"{_field(n)} {t}" if n else str(t)
+                for n, t in zip(self.fields, self.items, strict=True)
             ]
             return f"row({', '.join(parts)})"
         if self.items:
@@ -50,6 +51,10 @@ class Type:
     @property
     def is_time(self) -> bool:
         return self.name in ("date", "timestamp", "timestamptz")
+
+
+def _field(name: str) -> str:
+    return name if re.fullmatch(r"\w+", name) else f'"{name}"'
 
 
 INTEGERS = ("tinyint", "smallint", "integer", "bigint")
@@ -96,9 +101,10 @@ _NAMES = {
 }
 _SIMPLE = {
     "boolean", "tinyint", "smallint", "integer", "bigint", "real", "double", "varchar", "char",
-    "varbinary", "date", "json", "decimal", "timestamp", "array", "map", "row", "uuid", "time",
+    "varbinary", "date", "json", "uuid", "time", "unknown", "interval day to second",
+    "interval year to month",
 }  # fmt: skip
-_TOKEN = re.compile(r"\s*([A-Za-z_][\w ]*?(?=\s*[<>(),:]|\s*$)|`[^`]*`|\d+|[<>(),:])")
+_TOKEN = re.compile(r"\s*(`[^`]*`|\"[^\"]*\"|[\w$]+|[<>(),:])")
 
 
 def parse(text: str) -> Type:
@@ -106,71 +112,96 @@ def parse(text: str) -> Type:
 
     Raises QueryFailed(NOT_SUPPORTED) for a type that Athena does not have.
     """
-    tokens = _TOKEN.findall(text.strip().lower())
-    stream = iter([*tokens, ""])
-    kind, rest = _parse(next(stream), stream, text)
-    if rest:
-        raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {text}")
-    return kind
+    return _Reader(text).whole()
 
 
-def _parse(word: str, stream: Iterator[str], text: str) -> tuple[Type, str]:
-    """The type that starts at `word`, and the token after it."""
-    name = _NAMES.get(word.strip(), word.strip())
-    token = next(stream, "")
-    zoned = name in ("timestamp with time zone", "timestamptz")
-    if zoned:
-        return timestamptz(3), token
-    if name not in _SIMPLE:
-        raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {word or text}")
-    if token not in ("(", "<"):
-        return _default(name), token
-    items: list[Type] = []
-    fields: list[str | None] = []
-    numbers: list[int] = []
-    while token not in (")", ">"):
-        word = next(stream, "")
-        if not word:
-            raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {text}")
-        if word.isdigit():
-            numbers.append(int(word))
-            token = next(stream, "")
-            continue
-        field = None
-        if name == "row":
-            field, word, token = _row_field(word, stream)
-            if token is not None:
-                items.append(_default(_NAMES.get(word, word)))
-                fields.append(field)
-                continue
-        item, token = _parse(word, stream, text)
-        items.append(item)
-        fields.append(field)
-    token = next(stream, "")
-    if name == "timestamp" and token == "with time zone":
-        return Type("timestamptz", tuple(numbers)), next(stream, "")
-    if name == "row":
-        return Type("row", items=tuple(items), fields=tuple(fields)), token
-    return Type(name, tuple(numbers), tuple(items)), token
+class _Reader:
+    """Reads a type from left to right."""
 
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = _TOKEN.findall(text.strip().lower())
+        self._at = 0
 
-def _row_field(word: str, stream: Iterator[str]) -> tuple[str | None, str, str | None]:
-    """Name and first type word of a struct field; both spellings (`a:int`, `a integer`)."""
-    if " " in word.strip() and word.strip() not in ("timestamp with time zone",):
-        name, _, rest = word.strip().partition(" ")
-        return name, rest.strip(), None
-    colon = next(stream, "")
-    return word.strip("`"), next(stream, ""), None if colon == ":" else colon
+    def whole(self) -> Type:
+        kind = self._type()
+        if self._at != len(self._tokens):
+            raise self._unsupported()
+        return kind
 
+    def _unsupported(self) -> QueryFailed:
+        return QueryFailed("NOT_SUPPORTED", f"Unsupported type: {self._text}")
 
-def _default(name: str) -> Type:
-    if name == "decimal":
-        return decimal(38, 0)
-    if name == "timestamp":
-        return timestamp(3)
-    if name not in _SIMPLE or name in ("array", "map", "row"):
-        raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {name}")
-    return Type(name)
+    def _peek(self, ahead: int = 0) -> str:
+        index = self._at + ahead
+        return self._tokens[index] if index < len(self._tokens) else ""
+
+    def _next(self) -> str:
+        self._at += 1
+        return self._peek(-1)
+
+    def _skip(self, *words: str) -> bool:
+        if tuple(self._peek(i) for i in range(len(words))) != words:
+            return False
+        self._at += len(words)
+        return True
+
+    def _type(self) -> Type:
+        word = self._next()
+        name = _NAMES.get(word, word)
+        if name == "interval":
+            words = [self._next() for _ in range(3)]
+            name = " ".join(["interval", *words])
+        if name == "double" and self._skip("precision"):
+            pass
+        if name in ("array", "map", "row"):
+            return self._nested(name)
+        numbers = self._numbers() if self._peek() == "(" else ()
+        if name == "timestamp":
+            zoned = self._skip("with", "time", "zone")
+            return Type("timestamptz" if zoned else "timestamp", numbers or (3,))
+        if name == "decimal":
+            return decimal(*(numbers or (38, 0)))
+        if name not in _SIMPLE:
+            raise self._unsupported()
+        return Type(name, numbers)
+
+    def _numbers(self) -> tuple[int, ...]:
+        found = []
+        while self._next() in "(,":
+            if not self._peek().isdigit():
+                raise self._unsupported()
+            found.append(int(self._next()))
+        return tuple(found)
+
+    def _nested(self, name: str) -> Type:
+        if self._next() not in ("(", "<"):
+            raise self._unsupported()
+        items: list[Type] = []
+        fields: list[str | None] = []
+        while True:
+            fields.append(self._field_name() if name == "row" else None)
+            items.append(self._type())
+            mark = self._next()
+            if mark in (")", ">"):
+                break
+            if mark != ",":
+                raise self._unsupported()
+        if len(items) != {"array": 1, "map": 2}.get(name, len(items)):
+            raise self._unsupported()
+        return Type(name, (), tuple(items), tuple(fields) if name == "row" else ())
+
+    def _field_name(self) -> str | None:
+        """The name of a row's field: it is one if a type follows it."""
+        if self._peek(1) == ":":
+            name = self._next()
+            self._at += 1
+            return name.strip('`"')
+        if self._peek(1) in ("", ",", ")", ">", "(", "<") or self._peek() == "interval":
+            return None
+        if self._peek() == "timestamp" and self._peek(1) == "with":
+            return None
+        return self._next().strip('`"')
 
 
 def from_ast(node: exp.DataType) -> Type:
