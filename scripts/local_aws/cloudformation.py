@@ -98,6 +98,6 @@ def _typed(value: Any) -> Any:
         return [_typed(item) for item in value]
     if value in ("true", "false"):
         return value == "true"
-    if isinstance(value, str) and value.isdigit() and len(value) < 12:
+    if isinstance(value, str) and value.isdigit() and str(int(value)) == value:
         return int(value)
     return value
