@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
+from pyiceberg import types as ice
 from pyiceberg.conversions import from_bytes
-from pyiceberg.manifest import DataFile, DataFileContent
 
 from local_aws.errors import AwsError
 
@@ -20,9 +21,12 @@ from .failure import QueryFailed, not_supported
 from .types import (
     BIGINT,
     INTEGER,
+    VARBINARY,
     VARCHAR,
     Type,
+    array,
     from_iceberg,
+    literal,
     map_of,
     quote,
     row,
@@ -41,12 +45,48 @@ class Rows:
     rows: list[tuple[Any, ...]]
 
     def load(self, con: Any, name: str) -> None:
-        """Make it a temporary table of DuckDB."""
-        declared = ", ".join(f"{quote(n)} {to_duckdb(t)}" for n, t in self.columns)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} ({declared})")
+        """Make it a temporary view of DuckDB."""
+        kinds = [kind for _, kind in self.columns]
+        listed = ", ".join(quote(column) for column, _ in self.columns)
         if self.rows:
-            marks = ", ".join("?" for _ in self.columns)
-            con.executemany(f"INSERT INTO {quote(name)} VALUES ({marks})", self.rows)
+            body = "VALUES " + ", ".join(
+                "(" + ", ".join(sql_value(v, t) for v, t in zip(row_, kinds, strict=True)) + ")"
+                for row_ in self.rows
+            )
+        else:
+            empty = ", ".join(f"CAST(NULL AS {to_duckdb(kind)})" for kind in kinds)
+            body = f"SELECT * FROM (VALUES ({empty})) WHERE false"
+        con.execute(f"CREATE OR REPLACE TEMP VIEW {quote(name)}({listed}) AS {body}")
+
+
+def sql_value(value: Any, kind: Type) -> str:
+    """DuckDB SQL of a Python value."""
+    if value is None:
+        return f"CAST(NULL AS {to_duckdb(kind)})"
+    if kind.name == "row":
+        parts = ", ".join(
+            f"{literal(n or f'field{i}')}: {sql_value(v, t)}"
+            for i, (n, t, v) in enumerate(zip(kind.fields, kind.items, value, strict=True))
+        )
+        return f"{{{parts}}}"
+    if kind.name == "array":
+        return (
+            f"CAST([{', '.join(sql_value(v, kind.items[0]) for v in value)}] AS {to_duckdb(kind)})"
+        )
+    if kind.name == "map":
+        keys = ", ".join(sql_value(k, kind.items[0]) for k in value)
+        values = ", ".join(sql_value(v, kind.items[1]) for v in value.values())
+        return f"CAST(map([{keys}], [{values}]) AS {to_duckdb(kind)})"
+    if isinstance(value, bytes):
+        return f"unhex('{value.hex()}')"
+    if isinstance(value, datetime):
+        text = f"TIMESTAMP '{value.replace(tzinfo=None)}'"
+        return f"timezone('UTC', {text})" if kind.name == "timestamptz" else text
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float | Decimal | date):
+        return f"CAST('{value}' AS {to_duckdb(kind)})"
+    return f"CAST({literal(str(value))} AS {to_duckdb(kind)})"
 
 
 def of_table(kind: str, table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
@@ -102,88 +142,138 @@ def _history(table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
 
 
 def _manifests(table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
-    columns: Columns = [
+    manifests = meta.manifests(table.metadata.current_snapshot())
+    rows = [
+        (
+            m.manifest_path, m.manifest_length, m.partition_spec_id, m.added_snapshot_id,
+            m.added_files_count, m.added_rows_count, m.existing_files_count,
+            m.existing_rows_count, m.deleted_files_count, m.deleted_rows_count,
+        )
+        for m in manifests
+    ]  # fmt: skip
+    names = [
         ("path", VARCHAR), ("length", BIGINT), ("partition_spec_id", INTEGER),
         ("added_snapshot_id", BIGINT), ("added_data_files_count", INTEGER),
-        ("existing_data_files_count", INTEGER), ("deleted_data_files_count", INTEGER),
+        ("added_rows_count", BIGINT), ("existing_data_files_count", INTEGER),
+        ("existing_rows_count", BIGINT), ("deleted_data_files_count", INTEGER),
+        ("deleted_rows_count", BIGINT),
     ]  # fmt: skip
-    rows = [
-        (m.manifest_path, m.manifest_length, m.partition_spec_id, m.added_snapshot_id,
-         m.added_files_count, m.existing_files_count, m.deleted_files_count)
-        for m in meta.manifests(table.metadata.current_snapshot())
-    ]  # fmt: skip
-    return Rows(columns, rows)
+    return Rows(names, rows)
 
 
 def _files(table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
-    columns: Columns = [
-        ("content", INTEGER), ("file_path", VARCHAR), ("file_format", VARCHAR),
-        ("record_count", BIGINT), ("file_size_in_bytes", BIGINT),
-    ]  # fmt: skip
     data, deletes = meta.files(table.metadata, table.metadata.current_snapshot())
-    files = [entry.data_file for entry in [*data, *deletes]]
+    files = [entry.data_file for entry in (*data, *deletes)]
     rows = [
-        (f.content.value, f.file_path, f.file_format.value, f.record_count, f.file_size_in_bytes)
+        (
+            f.content.value, f.file_path, str(f.file_format.value), f.record_count,
+            f.file_size_in_bytes, f.column_sizes or {}, f.value_counts or {},
+            f.null_value_counts or {}, f.nan_value_counts or {},
+            _texts(table, f.lower_bounds), _texts(table, f.upper_bounds),
+            f.key_metadata, f.split_offsets, f.equality_ids,
+        )
         for f in files
-    ]
-    return Rows(columns, rows)
+    ]  # fmt: skip
+    counts, texts = map_of(INTEGER, BIGINT), map_of(INTEGER, VARCHAR)
+    names = [
+        ("content", INTEGER), ("file_path", VARCHAR), ("file_format", VARCHAR),
+        ("record_count", BIGINT), ("file_size_in_bytes", BIGINT), ("column_sizes", counts),
+        ("value_counts", counts), ("null_value_counts", counts), ("nan_value_counts", counts),
+        ("lower_bounds", texts), ("upper_bounds", texts), ("key_metadata", VARBINARY),
+        ("split_offsets", array(BIGINT)), ("equality_ids", array(INTEGER)),
+    ]  # fmt: skip
+    return Rows(names, rows)
+
+
+def _texts(table: iceberg.Table, bounds: dict[int, bytes] | None) -> dict[int, str]:
+    found = {}
+    for number, value in (bounds or {}).items():
+        try:
+            kind = table.schema.find_type(number)
+        except ValueError:
+            continue
+        if isinstance(kind, ice.PrimitiveType):
+            found[number] = str(python_value(kind, from_bytes(kind, value)))
+    return found
+
+
+def python_value(kind: ice.IcebergType, value: Any) -> Any:
+    """A value of manifests (days, microseconds) as a Python value."""
+    if value is None:
+        return None
+    if isinstance(kind, ice.DateType) and isinstance(value, int):
+        return date.fromordinal(date(1970, 1, 1).toordinal() + value)
+    if isinstance(kind, ice.TimestampType | ice.TimestamptzType) and isinstance(value, int):
+        seconds, micros = divmod(value, 1_000_000)
+        stamp = datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
+        return stamp.replace(tzinfo=None) if isinstance(kind, ice.TimestampType) else stamp
+    return value
 
 
 def _partitions(table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
     """One row a partition: its values, counts, and the bounds of the other columns."""
-    metadata = table.metadata
-    spec, schema = metadata.spec(), metadata.schema()
-    partition_type = spec.partition_type(schema)
-    keys = tuple(f.name for f in partition_type.fields)
-    kinds = tuple(from_iceberg(f.field_type) for f in partition_type.fields)
-    by_source = {f.source_id for f in spec.fields if str(f.transform) == "identity"}
-    bounded = [
-        f for f in schema.fields if f.field_type.is_primitive and f.field_id not in by_source
+    data, _ = meta.files(table.metadata, table.metadata.current_snapshot())
+    files = [entry.data_file for entry in data]
+    schema = table.schema
+    spec = table.metadata.spec()
+    keys = {f.source_id for f in spec.fields if str(f.transform) == "identity"}
+    leaves = [
+        f
+        for f in schema.fields
+        if isinstance(f.field_type, ice.PrimitiveType) and f.field_id not in keys
     ]
-    bounds = [
-        row((t := from_iceberg(f.field_type), t, BIGINT, BIGINT),
-            ("min", "max", "null_count", "nan_count"))
-        for f in bounded
-    ]  # fmt: skip
-    columns: Columns = [("partition", row(kinds, keys))] if keys else []
-    columns += [("record_count", BIGINT), ("file_count", BIGINT), ("total_size", BIGINT)]
-    columns.append(("data", row(tuple(bounds), tuple(f.name.lower() for f in bounded))))
-    groups: dict[tuple[Any, ...], list[DataFile]] = {}
-    data, _ = meta.files(metadata, metadata.current_snapshot())
-    for entry in data:
-        file = entry.data_file
-        if file.content == DataFileContent.DATA:
-            values = tuple(file.partition[i] for i in range(len(keys)))
-            groups.setdefault(values, []).append(file)
+    kinds = [from_iceberg(f.field_type) for f in leaves]
+    stats = [row((k, k, BIGINT, BIGINT), ("min", "max", "null_count", "nan_count")) for k in kinds]
+    groups: dict[tuple[int, tuple[Any, ...]], list[Any]] = {}
+    for file in files:
+        values = tuple(file.partition[i] for i in range(len(file.partition)))
+        groups.setdefault((file.spec_id, values), []).append(file)
+    results = [f.transform.result_type(schema.find_type(f.source_id)) for f in spec.fields]
+    names: list[tuple[str, Type]] = []
+    if spec.fields:
+        kind = row(
+            tuple(from_iceberg(r) for r in results), tuple(f.name.lower() for f in spec.fields)
+        )
+        names.append(("partition", kind))
+    names += [("record_count", BIGINT), ("file_count", BIGINT), ("total_size", BIGINT)]
+    if leaves:
+        names.append(("data", row(tuple(stats), tuple(f.name.lower() for f in leaves))))
     rows = []
-    for values, files in groups.items():
-        partition = [dict(zip(keys, values, strict=True))] if keys else []
-        totals = [
-            sum(f.record_count for f in files),
-            len(files),
-            sum(f.file_size_in_bytes for f in files),
+    for (spec_id, values), group in groups.items():
+        cells: list[Any] = []
+        if spec.fields:
+            known = values if spec_id == spec.spec_id else (None,) * len(spec.fields)
+            cells.append(tuple(python_value(r, v) for r, v in zip(results, known, strict=True)))
+        cells += [
+            sum(f.record_count for f in group),
+            len(group),
+            sum(f.file_size_in_bytes for f in group),
         ]
-        stats = {f.name.lower(): _column_bounds(f, files) for f in bounded}
-        rows.append((*partition, *totals, stats))
-    return Rows(columns, rows)
+        if leaves:
+            cells.append(tuple(_column_stats(f, group) for f in leaves))
+        rows.append(tuple(cells))
+    return Rows(names, rows)
 
 
-def _column_bounds(item: Any, files: list[DataFile]) -> dict[str, Any]:
-    """The bounds over files; none where a file does not have them, so that they never lie."""
-    number, kind = item.field_id, item.field_type
-    all_null = [
-        (f.null_value_counts or {}).get(number) == (f.value_counts or {}).get(number) is not None
-        for f in files
-    ]
-    known = [f for f, is_null in zip(files, all_null, strict=True) if not is_null]
-    low = [(f.lower_bounds or {}).get(number) for f in known]
-    high = [(f.upper_bounds or {}).get(number) for f in known]
-    return {
-        "min": min(from_bytes(kind, b) for b in low if b) if low and all(low) else None,
-        "max": max(from_bytes(kind, b) for b in high if b) if high and all(high) else None,
-        "null_count": sum((f.null_value_counts or {}).get(number, 0) for f in files),
-        "nan_count": None,
-    }
+def _column_stats(item: ice.NestedField, group: list[Any]) -> tuple[Any, ...]:
+    kind, number = item.field_type, item.field_id
+    lows, highs, complete = [], [], True
+    for file in group:
+        nulls = (file.null_value_counts or {}).get(number)
+        if nulls is not None and nulls == file.record_count:
+            continue
+        low = (file.lower_bounds or {}).get(number)
+        high = (file.upper_bounds or {}).get(number)
+        if low is None or high is None:
+            complete = False
+            continue
+        lows.append(from_bytes(kind, low))
+        highs.append(from_bytes(kind, high))
+    counts = [(f.null_value_counts or {}).get(number) for f in group]
+    total = sum(c for c in counts if c is not None) if None not in counts else None
+    if not complete or not lows:
+        return None, None, total, None
+    return python_value(kind, min(lows)), python_value(kind, max(highs)), total, None
 
 
 def information_schema(name: str, catalog: Any) -> Rows:
