@@ -7,7 +7,7 @@
     {%- if override -%}
         {{ return(arrival_partitions(override.first, override.last)) }}
     {%- endif -%}
-    {%- if not is_incremental() -%}
+    {%- if this is none or not is_incremental() -%}
         {{ return('true') }}
     {%- endif -%}
     {%- set last_arrival = newest_value(this, '_arrived_at') -%}
@@ -32,7 +32,7 @@
         {%- set first = override.first - modules.datetime.timedelta(days=margin_days - 1) -%}
         {{ return(column ~ " >= timestamp '" ~ first ~ " 00:00:00'") }}
     {%- endif -%}
-    {%- if not is_incremental() -%}
+    {%- if this is none or not is_incremental() -%}
         {{ return('true') }}
     {%- endif -%}
     {%- set last_arrival = newest_value(this, '_arrived_at') -%}
@@ -46,7 +46,7 @@
 
 {#- The dates that new records touch, as a predicate of literals on a date column. -#}
 {%- macro touched_dates(column, relations, whole_months=false) -%}
-    {%- if not execute or not is_incremental() -%}
+    {%- if not execute or this is none or not is_incremental() -%}
         {{ return('true') }}
     {%- endif -%}
     {%- set window = arrived_window() -%}

@@ -3,7 +3,7 @@
     (`_arrived_at` when it names none). A test's own `where` wins;
     `--vars '{test_window_days: 0}'` sweeps everything. -#}
 {%- macro get_where_subquery(relation) -%}
-    {%- set window = none if config.get('where') else test_window() -%}
+    {%- set window = none if config.get('where') else window_of_test() -%}
     {%- if not window -%}
         {{ return(dbt.default__get_where_subquery(relation)) }}
     {%- endif -%}
@@ -12,7 +12,7 @@
 
 
 {#- The window of the running test: {column, first, predicate}, or none when everything is tested. -#}
-{%- macro test_window() -%}
+{%- macro window_of_test() -%}
     {%- set days = var('test_window_days') | int -%}
     {%- if not execute or days <= 0 or not model.attached_node -%}
         {{ return(none) }}

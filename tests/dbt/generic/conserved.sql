@@ -3,7 +3,7 @@
     happened, in the window. -#}
 {% test conserved(model, source_relation, key, event_time, is_text=true) %}
 
-{%- set window = test_window() %}
+{%- set window = window_of_test() %}
 {%- set arrived_at = parse('_arrived_at', 'timestamp') if is_text else 'cast(_arrived_at as timestamp(6))' %}
 {%- set occurred_at = parse(event_time, 'timestamp') if is_text else 'cast(' ~ event_time ~ ' as timestamp(6))' %}
 

@@ -3,7 +3,7 @@
     relation hold rows that the model has not (yet). -#}
 {% test same_rows(model, to, columns, to_where='true', model_where='true', may_lack=false) %}
 
-{%- set window = test_window() %}
+{%- set window = window_of_test() %}
 
 with ours as (
 

@@ -4,7 +4,7 @@
     `joined` ({to, condition}) joins a second relation: they are `facts` and `joined`. -#}
 {% test same_totals(model, to, by, totals, to_window, to_where='true', model_where='true', joined=none) %}
 
-{%- set window = test_window() %}
+{%- set window = window_of_test() %}
 
 with ours as (
 
