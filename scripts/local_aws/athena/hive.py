@@ -18,7 +18,7 @@ from . import engine
 from .failure import QueryFailed, not_supported
 from .lake import Lake, Object
 from .predicates import Pred, may_match
-from .types import Type, literal, parse, quote, to_duckdb
+from .types import VARCHAR, Type, literal, parse, quote, to_duckdb
 
 #: Above this many candidate partitions the table is listed once, not partition by partition.
 _LIST_ONCE = 64
@@ -327,21 +327,19 @@ def create_view(
 ) -> int:
     """Make the DuckDB view of a table's files; gives the bytes that the scan needs.
 
-    `names` collects path on disk → S3 address, for error messages.
+    A column that nobody needs is NULL in the view: a `select *` below still names it. `names` collects path on disk → S3 address, for error messages.
     """
-    columns = [(n, t) for n, t in table.columns() if n in required]
     if not pairs:
-        empty = ", ".join(f"CAST(NULL AS {to_duckdb(t)}) AS {quote(n)}" for n, t in columns)
-        path = ', CAST(NULL AS VARCHAR) AS "$path"' if "$path" in required else ""
-        con.execute(
-            f"CREATE TEMP VIEW {quote(view)} AS SELECT {empty or '1 AS one'}{path} WHERE false"
-        )
+        empty = ", ".join(_null(n, t) for n, t in table.columns())
+        path = ", " + _null("$path", VARCHAR)
+        con.execute(f"CREATE TEMP VIEW {quote(view)} AS SELECT {empty}{path} WHERE false")
         return 0
     paths = [lake.path(item) for item, _ in pairs]
     names.update({str(p): item.uri for p, (item, _) in zip(paths, pairs, strict=True)})
     data = [(n, t) for n, t in table.data_columns if n in required]
     reader, scanned, present = _reader(table, pairs, paths, data)
-    listed = [present[n] for n, _ in data]
+    unused = [(n, t) for n, t in table.columns() if n not in required]
+    listed = [present[n] for n, _ in data] + [_null(n, t) for n, t in unused]
     joined = ""
     keys = [(n, t) for n, t in table.keys if n in required]
     if keys or "$path" in required:
@@ -349,9 +347,13 @@ def create_view(
         listed += [f"f.{quote(n)} AS {quote(n)}" for n, _ in keys]
         if "$path" in required:
             listed.append('f.uri AS "$path"')
-    sql = f"SELECT {', '.join(listed) or '1 AS one'} FROM {reader} d{joined}"
+    sql = f"SELECT {', '.join(listed)} FROM {reader} d{joined}"
     engine.run(con, f"CREATE TEMP VIEW {quote(view)} AS {sql}", names)
     return scanned
+
+
+def _null(name: str, kind: Type) -> str:
+    return f"CAST(NULL AS {to_duckdb(kind)}) AS {quote(name)}"
 
 
 def _file_table(
