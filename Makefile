@@ -1,0 +1,88 @@
+# Every habit of the project. `make demo` and `make test` do all their own set-up.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+STRATA := $(BIN)/strata
+DAYS ?= 14
+export DAYS
+export DBT_PROFILES_DIR := profiles
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+# The first Python on this machine that is supported.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$p && break; done)
+
+.PHONY: help setup demo numbers test test-all lint format docs up down reset build conformance \
+	mutants bench lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.installed ## Install the locked dependencies into .venv
+
+.venv/.installed: requirements.lock requirements-bootstrap.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found"; \
+		echo "do: install one, or make PYTHON=/path/to/python3.12 …"; exit 1; }
+	@echo "installing into .venv with $(PYTHON) (once, about 1 GB)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-bootstrap.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## Run the whole example on the laptop (DAYS=365 for the year)
+	@$(STRATA) demo
+
+numbers: setup ## Check Gold against the published numbers (after DAYS=365 make demo)
+	@$(STRATA) numbers
+
+up: setup ## Start the local AWS and deploy what has changed
+	@$(STRATA) local up
+	@$(STRATA) deploy
+
+down: setup ## Stop the local AWS; its state stays
+	@$(STRATA) local down
+
+reset: setup ## Stop the local AWS and delete its state
+	@$(STRATA) local reset --yes
+
+build: setup ## dbt build on the local AWS
+	@$(STRATA) build
+
+docs: setup ## Make the lineage docs in site/
+	@$(STRATA) docs
+
+test: setup ## All tests that a change must pass
+	@$(BIN)/pytest -n 2 -m "not slow"
+
+test-all: setup ## Also the slow tests
+	@$(BIN)/pytest -n 2
+
+lint: setup ## SQL, Python, YAML, CloudFormation and the project's own rules
+	@$(BIN)/ruff check scripts tests
+	@$(BIN)/ruff format --check scripts tests
+	@$(BIN)/mypy
+	@$(BIN)/yamllint --strict .
+	@$(BIN)/cfn-lint infra/*.yaml
+	@bash scripts/sql_lint.sh
+	@$(BIN)/pytest -q tests/unit/test_project_rules.py
+
+format: setup ## Format Python and SQL
+	@$(BIN)/ruff check --fix --quiet scripts tests || true
+	@$(BIN)/ruff format --quiet scripts tests
+	@FIX=1 bash scripts/sql_lint.sh
+
+mutants: setup ## Plant faults in every model's output and count what the tests catch
+	@$(BIN)/python -m tests.mutants
+
+conformance: setup ## Run dbt-athena's own functional tests against the embedded Athena
+	@$(BIN)/python -m tests.conformance
+
+bench: setup ## Time the catalog over 1,000 generated sources
+	@$(BIN)/python -m tests.bench
+
+lock: setup ## Resolve the dependencies anew
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --quiet --group dev pyproject.toml -o requirements.lock
