@@ -89,7 +89,7 @@ class Runner:
             return results.lines(ddl.RUNNERS[statement.kind](session, statement))
         if statement.kind in _WRITES:
             written = _WRITES[statement.kind](session, statement, folder)
-            return Result([("rows", BIGINT)], [], update_count=written.rows)
+            return Result([("rows", BIGINT)], [], update_count=written.rows, has_header=False)
         raise not_supported(f"the statement {statement.kind}")
 
 
