@@ -66,6 +66,7 @@ checked as (
             missing('flight'),
             missing('origin'),
             missing('dest', "event_type = 'scheduled'"),
+            missing('distance', "event_type = 'scheduled'"),
             missing('sched_dep_time', "event_type = 'scheduled'"),
             missing('sched_arr_time', "event_type = 'scheduled'"),
             missing('dep_time', "event_type = 'departed'"),
