@@ -1,0 +1,60 @@
+"""Source declarations: a bad one is an error that names the file and says what to write."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from strata import declarations
+from strata.errors import StrataError
+
+NODE: dict[str, Any] = {
+    "original_file_path": "models/bronze/a.yml",
+    "source_name": "a",
+    "name": "b",
+    "schema": "bronze_a",
+    "description": "d",
+    "external": {"location": "a/b/", "file_format": "json"},
+    "config": {"meta": {"ingest": "stream", "key": ["id"], "start": "2013-01-01", "owner": "o"}},
+    "columns": {"id": {"name": "id", "config": {"meta": {"type": "varchar"}}}},
+}
+
+
+def parse(node: dict[str, Any]) -> declarations.Source:
+    """The one source of a manifest."""
+    return declarations.sources({"sources": {"x": node}})[0]
+
+
+def test_a_good_one_is_read() -> None:
+    assert parse(NODE).name == "a.b"
+    assert parse(NODE).columns[0].glue_type("json") == "string"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("columns", "id", "config", "meta", "type"), "varhcar", "unknown type 'varhcar'"),
+        (("columns", "id", "config", "meta", "mask"), "blur", "unknown mask 'blur'"),
+        (("config", "meta", "ingest"), "fax", "ingest is 'fax'"),
+        (("external", "file_format"), "xml", "file_format is 'xml'"),
+        (("external", "location"), "s3://b/a", "location is 's3://b/a'"),
+        (("config", "meta", "key"), ["nope"], "key names no column"),
+        (("config", "meta", "owner"), None, "meta.owner is missing"),
+    ],
+)
+def test_a_bad_one_says_where_and_what(path: tuple[str, ...], value: Any, message: str) -> None:
+    node = deepcopy(NODE)
+    place = node
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    with pytest.raises(StrataError, match=r"models/bronze/a.yml: source a.b") as caught:
+        parse(node)
+    assert message in caught.value.message
+    assert caught.value.hint
+
+
+def test_an_unknown_name_lists_the_names_there_are() -> None:
+    with pytest.raises(StrataError) as caught:
+        declarations.find([parse(NODE)], "a.c")
+    assert "a.b" in caught.value.hint
