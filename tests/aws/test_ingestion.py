@@ -1,0 +1,167 @@
+"""Ingestion through the real paths: what arrives, masked, and what happens to what is wrong."""
+
+import base64
+import gzip
+import io
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from local_aws.dms.task import Task, replicate
+from strata.errors import StrataError
+from strata.ingest import landing, stream
+from tests.conftest import Lakehouse
+
+NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
+
+
+def wait_for(found: Callable[[], list[str]], count: int = 1) -> list[str]:
+    """The keys, as soon as there are `count` of them."""
+    deadline = time.monotonic() + 60
+    while len(keys := found()) < count:
+        assert time.monotonic() < deadline, f"only {keys}"
+        time.sleep(0.1)
+    return keys
+
+
+def body(lakehouse: Lakehouse, layer: str, key: str) -> bytes:
+    """The content of an object."""
+    bucket = lakehouse.environment.bucket(layer)
+    content: bytes = lakehouse.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return content
+
+
+def send(lakehouse: Lakehouse, name: str, payloads: list[bytes]) -> None:
+    """Send, and let the buffer's time pass."""
+    kinesis = lakehouse.client("kinesis")
+    stream.send(lakehouse.source(name), payloads, lakehouse.environment, kinesis)
+    lakehouse.clock.advance(timedelta(minutes=10))
+
+
+def test_a_stream_arrives_masked_under_its_arrival_day(lakehouse: Lakehouse) -> None:
+    lakehouse.clock.set(NOON)
+    good = {"payment_id": "p1", "email": "ada@x.example", "card_number": "4111111111111234"}
+    send(lakehouse, "ticketing.payments", [json.dumps(good).encode(), b"{ada@x.example"])
+    prefix = "ticketing/payments/year=2013/month=03/day=01/"
+    (key,) = wait_for(lambda: lakehouse.objects("bronze", prefix))
+    text = gzip.decompress(body(lakehouse, "bronze", key)).decode()
+    records = {r.get("payment_id"): r for r in map(json.loads, text.splitlines())}
+    assert records["p1"]["card_number"] == "************1234"
+    assert records[None]["_rejection"] == "malformed_json"
+    assert "ada@x.example" not in text
+    (kept,) = lakehouse.objects("landing", "unreadable/ticketing/payments/")
+    raw = json.loads(body(lakehouse, "landing", kept).splitlines()[0])
+    assert base64.b64decode(raw["data"]) == b"{ada@x.example"
+    assert raw["_record_id"] == records[None]["_record_id"]
+
+
+def test_a_converted_stream_is_parquet_with_wrong_types_as_null(lakehouse: Lakehouse) -> None:
+    lakehouse.clock.set(NOON + timedelta(days=1))
+    reading = {"origin": "EWR", "observed_at": "2013-03-02T11:00:00Z", "wind_dir": "north"}
+    send(lakehouse, "weather.station_readings", [json.dumps(reading).encode()])
+    prefix = "weather/station_readings/year=2013/month=03/day=02/"
+    (key,) = wait_for(lambda: lakehouse.objects("bronze", prefix))
+    content = io.BytesIO(body(lakehouse, "bronze", key))
+    (row,) = pq.ParquetFile(content).read().to_pylist()
+    assert row["observed_at"] == datetime(2013, 3, 2, 11)
+    assert row["wind_dir"] is None
+    assert row["_rejection"] == "wrong_type:wind_dir"
+
+
+def carry(lakehouse: Lakehouse, name: str) -> None:
+    """Run the landing job for a source."""
+    glue = lakehouse.client("glue")
+    run = landing.start(lakehouse.source(name), lakehouse.environment, glue)
+    landing.follow(run, lakehouse.environment, glue)
+
+
+def bronze_rows(lakehouse: Lakehouse, prefix: str) -> list[dict[str, Any]]:
+    """The records of all Parquet objects under a prefix."""
+    rows: list[dict[str, Any]] = []
+    for key in lakehouse.objects("bronze", prefix):
+        content = io.BytesIO(body(lakehouse, "bronze", key))
+        rows += pq.ParquetFile(content).read().to_pylist()
+    return rows
+
+
+def test_dropped_files_become_parquet_and_their_faults_are_kept(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
+    lakehouse.clock.set(NOON + timedelta(days=2))
+    name = "ticketing.fraud_labels"
+    good = b"payment_id,is_fraud,labelled_at\np1,true,2013-03-03T00:00:00Z\np2,maybe,x\np3\n"
+    (tmp_path / "good.csv").write_bytes(good)
+    (tmp_path / "empty.csv").write_bytes(b"")
+    many = good + b"".join(b"q%d,true,2013-03-03T00:00:00Z\n" % n for n in range(5000))
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(many)[:-200])
+    files = sorted(tmp_path.iterdir())
+    landing.drop(lakehouse.source(name), files, lakehouse.environment, lakehouse.client("s3"))
+    carry(lakehouse, name)
+    rows = bronze_rows(lakehouse, "ticketing/fraud_labels/year=2013/month=03/day=03/")
+    of_good = [row for row in rows if row["_delivery_id"].endswith("good.csv")]
+    assert [row["_rejection"] for row in of_good] == [
+        None, "wrong_type:is_fraud|wrong_type:labelled_at", "malformed_row",
+    ]  # fmt: skip
+    of_cut = [row for row in rows if row["_delivery_id"].endswith("cut.csv.gz")]
+    assert [row["_rejection"] for row in of_cut].count("truncated_file") == 1
+    assert len(of_cut) > 1000
+    assert lakehouse.objects("landing", "ticketing/fraud_labels/") == []
+    assert len(lakehouse.objects("landing", "processed/ticketing/fraud_labels/")) == 2
+    assert len(lakehouse.objects("landing", "rejected/ticketing/fraud_labels/")) == 1
+
+
+def test_carrying_the_same_file_again_repeats_its_identities(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
+    lakehouse.clock.set(NOON + timedelta(days=3))
+    name, prefix = "ticketing.fraud_labels", "ticketing/fraud_labels/year=2013/month=03/day=04/"
+    (tmp_path / "again.csv").write_text("payment_id,is_fraud,labelled_at\np9,true,2013-03-03\n")
+    for _ in range(2):
+        files = [tmp_path / "again.csv"]
+        landing.drop(lakehouse.source(name), files, lakehouse.environment, lakehouse.client("s3"))
+        carry(lakehouse, name)
+    assert len(bronze_rows(lakehouse, prefix)) == 1
+
+
+def test_a_job_that_fails_says_why(lakehouse: Lakehouse) -> None:
+    glue = lakehouse.client("glue")
+    run = glue.start_job_run(
+        JobName=lakehouse.environment.resource("landing"), Arguments={"--source": "no.such"}
+    )["JobRunId"]
+    with pytest.raises(StrataError, match=r"failed: KeyError: 'no.such'"):
+        landing.follow(run, lakehouse.environment, glue)
+
+
+def test_changes_of_a_database_land_as_dms_writes_them(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
+    lakehouse.clock.set(NOON)
+    path = tmp_path / "onprem.db"
+    with sqlite3.connect(path) as db:
+        db.execute("create table carriers (carrier text primary key, name text)")
+        db.execute("insert into carriers values ('UA', 'United')")
+    bucket = lakehouse.environment.bucket("landing")
+    task = Task(path, "carriers", bucket, "dms-test/", tmp_path / "checkpoint.json")
+    s3 = lakehouse.client("s3")
+    assert replicate(task, s3, lakehouse.clock) == 1
+    lakehouse.clock.set(NOON + timedelta(days=1))
+    with sqlite3.connect(path) as db:
+        db.execute("update carriers set name = 'United Airlines'")
+        db.execute("delete from carriers")
+    assert replicate(task, s3, lakehouse.clock) == 2
+    assert replicate(task, s3, lakehouse.clock) == 0
+    changes, load = lakehouse.objects("landing", "dms-test/")
+    assert load == "dms-test/LOAD00000001.csv.gz"
+    assert changes.startswith("dms-test/2013/03/02/20130302-1200")
+    lines = gzip.decompress(body(lakehouse, "landing", changes)).decode().splitlines()
+    assert lines[0] == "Op,dms_commit_timestamp,ar_h_change_seq,carrier,name"
+    assert [line.split(",")[0] for line in lines[1:]] == ["U", "D"]
+    sequences = [line.split(",")[2] for line in lines[1:]]
+    assert sequences == sorted(sequences) and all(len(s) == 35 for s in sequences)
