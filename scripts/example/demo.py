@@ -61,15 +61,13 @@ def demo(
     console.step("generating the lineage docs")
     page = docs.generate()
     print_summary(sources, mess.counts, [first, second], submitted, time.monotonic() - started)
-    console.next_step(
-        f"open {page.relative_to(settings.state.parent) if page.is_relative_to(settings.state.parent) else page}"
-    )
+    console.next_step(f"open {page}")
     console.next_step('eval "$(.venv/bin/strata env)" && dbt test --select gold')
 
 
 @app.command("numbers")
 def numbers() -> None:
-    """Check Gold against the published data, computed from its CSV by DuckDB. Exit code 1 if off."""
+    """Check Gold against the published data, as DuckDB computes it. Exit code 1 if off."""
     choose("local")
     local.require_up(Settings.from_env())
     if not print_numbers():

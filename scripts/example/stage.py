@@ -79,19 +79,24 @@ class Stage:
         """The on-prem database."""
         return self.settings.state / "sources" / "onprem.db"
 
+    def _reach(self, instant: datetime) -> None:
+        """Set the clock, but never back: played again, the same records arrive late."""
+        if not self.clock.is_moved or self.clock.now() < instant:
+            self.clock.set(instant)
+
     def open(self) -> None:
         """Before the first day: the database is there, and is loaded in full."""
-        self.clock.set(datetime.combine(data.FIRST_DAY, _ARRIVAL) - timedelta(minutes=4))
+        self._reach(datetime.combine(data.FIRST_DAY, _ARRIVAL) - timedelta(minutes=4))
         registry.create(self.database)
         self.replicate()
 
     def play(self, day: Day, records: list[Record], progress: Progress = lambda n: None) -> None:
         """Let a day arrive: changes in the database, files dropped, records sent and delivered."""
-        self.clock.set(datetime.combine(day.day, clock_time(18, tzinfo=UTC)))
+        self._reach(datetime.combine(day.day, clock_time(18, tzinfo=UTC)))
         registry.live_a_day(self.database, day.day)
         self.replicate()
         self._drop_files(day)
-        self.clock.set(datetime.combine(day.day + timedelta(days=1), _ARRIVAL))
+        self._reach(datetime.combine(day.day + timedelta(days=1), _ARRIVAL))
         self.send(records, progress)
 
     def send(self, records: list[Record], progress: Progress = lambda n: None) -> None:

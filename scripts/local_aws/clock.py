@@ -22,6 +22,12 @@ class Clock:
         self._file = state / "clock"
         self._cached: tuple[float, list[tuple[float, float]]] = (-1.0, [])
 
+    @property
+    def is_moved(self) -> bool:
+        """Whether it shows another time than the machine's."""
+        moves = self._moves()
+        return bool(moves) and moves[-1][1] != 0
+
     def now(self) -> datetime:
         """The present instant, aware, in UTC."""
         return self.at(datetime.now(UTC))
