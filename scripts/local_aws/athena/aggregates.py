@@ -139,6 +139,12 @@ def _histogram(args: list[Expr], distinct: bool) -> Call:
     return Call("histogram", args[0].sql, kind, f"CAST({{}} AS {to_duckdb(kind)})")
 
 
+def _listagg(args: list[Expr], distinct: bool) -> Call:
+    value = casts.cast(args[0], VARCHAR)
+    separator = args[1].sql if len(args) > 1 else "''"
+    return Call("string_agg", f"{value.sql}, {separator}", VARCHAR)
+
+
 AGGREGATES.update(
     {
         "count": _count,
@@ -153,12 +159,13 @@ AGGREGATES.update(
         "bool_and": _typed("bool_and", BOOLEAN, check="b"),
         "every": _typed("bool_and", BOOLEAN, check="b"),
         "bool_or": _typed("bool_or", BOOLEAN, check="b"),
-        "count_if": _typed("count_if", BIGINT, "CAST({} AS BIGINT)", check="b"),
+        "count_if": _typed("count_if", BIGINT, "CAST(coalesce({}, 0) AS BIGINT)", check="b"),
         "array_agg": _array_agg,
         "approx_distinct": _approx_distinct,
         "approx_percentile": _approx_percentile,
         "map_agg": _map_agg,
         "histogram": _histogram,
+        "listagg": _listagg,
     }
 )
 for _name, _duck in {
@@ -168,13 +175,6 @@ for _name, _duck in {
     "regr_intercept": "regr_intercept",
 }.items():  # fmt: skip
     AGGREGATES[_name] = _typed(_duck, DOUBLE, check="n")
-
-
-def listagg(args: list[Expr]) -> Call:
-    """`listagg(value, separator)`; its order comes from WITHIN GROUP."""
-    value = casts.cast(args[0], VARCHAR)
-    separator = args[1].sql if len(args) > 1 else "''"
-    return Call("string_agg", f"{value.sql}, {separator}", VARCHAR)
 
 
 def _ranking(function: str, kind: Type = BIGINT) -> Callable[[list[Expr]], Call]:

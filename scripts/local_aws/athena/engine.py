@@ -96,7 +96,10 @@ def _memory_gib() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
-_FAILED_CAST = re.compile(r"Could not convert string '!([A-Z_]+): (.*?)' to ", re.DOTALL)
+#: Errors that translated SQL raises itself (expression.fail).
+_OWN = re.compile(
+    r"""['"]!([A-Z_]+): (.*?)(?:['"] to [A-Z]|", expected format|' can't be cast)""", re.DOTALL
+)
 
 
 def as_failure(error: Exception, files: dict[str, str]) -> Exception:
@@ -106,7 +109,7 @@ def as_failure(error: Exception, files: dict[str, str]) -> Exception:
         text = text.replace(path, uri)
     if isinstance(error, duckdb.InterruptException):
         return QueryCancelled("Query cancelled by user")
-    if match := re.search(r"!([A-Z_]{6,}): (.*?)'? (?:to|can't be cast|when casting)", text, re.S):
+    if match := _OWN.search(text):
         return QueryFailed(match[1], match[2])
     first = text.split("\n\n")[0].strip()
     if isinstance(error, duckdb.OutOfMemoryException):

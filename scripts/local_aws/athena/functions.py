@@ -299,6 +299,10 @@ def _nullif(args: list[Expr]) -> Expr:
 
 @define("if", 2, 3)
 def _if(args: list[Expr]) -> Expr:
+    if args[0].type not in (BOOLEAN, UNKNOWN):
+        raise QueryFailed(
+            "TYPE_MISMATCH", f"IF condition must evaluate to a boolean: actual: {args[0].type}"
+        )
     values = args[1:]
     kind = unify("IF", values)
     sqls = [casts.cast(v, kind).sql for v in values]

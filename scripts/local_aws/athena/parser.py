@@ -35,7 +35,7 @@ class Statement:
 
 #: Functions with a syntax of their own, that sqlglot has to parse.
 _SPECIAL = {
-    "CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "LISTAGG", "NORMALIZE",
+    "CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "NORMALIZE",
     "JSON_QUERY", "JSON_VALUE", "JSON_EXISTS", "JSON_OBJECT", "JSON_ARRAY", "OVERLAY",
 }  # fmt: skip
 #: Names that are functions when a parenthesis follows, though sqlglot has a token of their own.
@@ -100,6 +100,7 @@ def parse_query(text: str) -> exp.Expression:
     dialect.INDEX_OFFSET = 0
     try:
         tokens = dialect.tokenize(text)
+        tokens = _decimal_literals(tokens)
         _mark_functions(tokens)
         trees = [t for t in dialect.parser().parse(tokens, text) if t is not None]
     except (ParseError, TokenError) as error:
@@ -110,6 +111,25 @@ def parse_query(text: str) -> exp.Expression:
     if isinstance(tree, exp.Command):
         raise not_supported(f"the statement {text.strip()[:60]}")
     return tree
+
+
+def _decimal_literals(tokens: list[Token]) -> list[Token]:
+    """`decimal '1.50'` as the number 1.50: sqlglot makes a cast of it, which loses the scale."""
+    kept: list[Token] = []
+    for token in tokens:
+        previous = kept[-1] if kept else None
+        if (
+            token.token_type == TokenType.STRING
+            and previous is not None
+            and previous.text.upper() == "DECIMAL"
+            and re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)", token.text)
+        ):
+            token.token_type = TokenType.NUMBER
+            token.text = token.text if "." in token.text else f"{token.text}."
+            kept[-1] = token
+        else:
+            kept.append(token)
+    return kept
 
 
 def _mark_functions(tokens: list[Token]) -> None:

@@ -384,22 +384,27 @@ class Translator:
         scope.has_aggregate = True
         keys: list[str] = []
         plain: set[tuple[int, str]] = set()
+        simple = True
         for item in clause.expressions:
+            if isinstance(item, exp.GroupingSets | exp.Cube | exp.Rollup):
+                simple = False
+                keys.append(self._grouping_element(item, scope, items))
+                continue
             value = self._group_key(item, scope, items)
             keys.append(value.sql)
             if value.column:
                 plain.add((id(value.column[0]), value.column[1]))
-        simple = True
-        for kind, word in (("grouping_sets", "GROUPING SETS"), ("cube", "CUBE"),
-                           ("rollup", "ROLLUP")):  # fmt: skip
-            for part in clause.args.get(kind) or []:
-                simple = False
-                inner = ", ".join(self._grouping(e, scope, items) for e in part.expressions)
-                keys.append(f"{word} ({inner})")
         if clause.args.get("all"):
             raise self.refuse("GROUP BY ALL", node)
         scope.window_keys.append(plain if simple else set())
         return f" GROUP BY {', '.join(keys)}"
+
+    def _grouping_element(
+        self, item: exp.Expression, scope: Scope, items: list[tuple[str, Expr]]
+    ) -> str:
+        words = {exp.GroupingSets: "GROUPING SETS", exp.Cube: "CUBE", exp.Rollup: "ROLLUP"}
+        inner = ", ".join(self._grouping(e, scope, items) for e in item.expressions)
+        return f"{words[type(item)]} ({inner})"
 
     def _group_key(self, item: exp.Expression, scope: Scope, items: list[tuple[str, Expr]]) -> Expr:
         if isinstance(item, exp.Literal) and not item.is_string:
@@ -829,7 +834,7 @@ class Translator:
             return Expr(f"CAST('{text}' AS DOUBLE)", DOUBLE, float(text))
         if "." in text:
             whole, _, fraction = text.partition(".")
-            digits = max(1, len((whole.lstrip("0") + fraction) or "0"))
+            digits = len(whole.lstrip("+-0") + fraction)
             kind = decimal(max(digits, len(fraction), 1), len(fraction))
             return Expr(f"CAST('{text}' AS {to_duckdb(kind)})", kind, float(text))
         number = int(text)
@@ -1208,12 +1213,6 @@ class Translator:
         if isinstance(node, exp.WithinGroup):
             within = " ORDER BY " + self._order(node.expression.expressions, scope)
             node = node.this
-        if isinstance(node, exp.GroupConcat):
-            args = [self.expr(node.this, scope)]
-            if separator := node.args.get("separator"):
-                args.append(self.expr(separator, scope))
-            call = aggregates.listagg(args)
-            return call, f"{call.arguments}{within}", condition
         if not isinstance(node, exp.Anonymous):
             raise self.refuse(f"the aggregate {type(node).__name__}", node)
         name = str(node.this).lower().removeprefix(MARK)
@@ -1572,7 +1571,6 @@ _HANDLERS: dict[type, Callable[[Translator, Any, Scope], Expr]] = {
     exp.Anonymous: Translator.function,
     exp.Filter: Translator.aggregate,
     exp.WithinGroup: Translator.aggregate,
-    exp.GroupConcat: Translator.aggregate,
     exp.Window: Translator.window,
     **{kind: Translator.comparison for kind in _COMPARISONS},
     **{kind: Translator.binary for kind in _OPERATORS},

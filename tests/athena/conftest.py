@@ -1,0 +1,125 @@
+"""Athena's tests: expressions run in process, statements on a real gateway."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from local_aws.athena import engine, relations, results
+from local_aws.athena.failure import QueryFailed
+from local_aws.athena.parser import parse_query
+from local_aws.athena.translate import Translator
+
+NOW = datetime(2013, 1, 15, 12, 30, 45, 123456, tzinfo=UTC)
+
+
+class NoTables:
+    """A catalog without tables."""
+
+    database = "d"
+
+    def resolve(self, parts: list[str], version: object, position: str) -> Any:
+        raise QueryFailed("TABLE_NOT_FOUND", f"{position}Table '{'.'.join(parts)}' does not exist")
+
+
+@pytest.fixture(scope="session")
+def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
+    """Runs a query without tables; gives rows as Athena prints them."""
+    db = engine.Engine(tmp_path_factory.mktemp("engine"), [])
+
+    def run(sql: str) -> list[list[str | None]]:
+        translator = Translator(sql, NoTables(), NOW)
+        text, relation = translator.query(parse_query(sql))
+        relations.finish(translator.relations, [relation])
+        con = db.connect()
+        try:
+            rows = engine.run(con, text, {}).fetchall()
+        finally:
+            con.close()
+        kinds = [c.type for c in relation.columns]
+        return [[results.text(v, t) for v, t in zip(r, kinds, strict=True)] for r in rows]
+
+    yield run
+    db.close()
+
+
+@dataclass
+class Athena:
+    """A client of the gateway's Athena, with a database and a bucket of its own."""
+
+    aws: Any
+    database: str
+    bucket: str
+    executions: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, sql: str, **request: Any) -> dict[str, Any]:
+        """Run a statement to its end; gives the QueryExecution."""
+        client = self.aws.client("athena")
+        started = client.start_query_execution(
+            QueryString=sql,
+            QueryExecutionContext={"Database": self.database},
+            ResultConfiguration={"OutputLocation": f"s3://{self.bucket}/results/"},
+            **request,
+        )["QueryExecutionId"]
+        while True:
+            found = client.get_query_execution(QueryExecutionId=started)["QueryExecution"]
+            if found["Status"]["State"] not in ("QUEUED", "RUNNING"):
+                self.executions.append(found)
+                return dict(found)
+            time.sleep(0.01)
+
+    def rows(self, sql: str) -> list[list[str | None]]:
+        """The rows of a query, without its header."""
+        execution = self.run(sql)
+        assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
+        answer = self.aws.client("athena").get_query_results(
+            QueryExecutionId=execution["QueryExecutionId"]
+        )
+        rows = [[d.get("VarCharValue") for d in r["Data"]] for r in answer["ResultSet"]["Rows"]]
+        return rows if execution["StatementType"] != "DML" else rows[1:]
+
+    def ok(self, sql: str) -> dict[str, Any]:
+        """Run a statement that has to succeed."""
+        execution = self.run(sql)
+        assert execution["Status"]["State"] == "SUCCEEDED", (sql, execution["Status"])
+        return execution
+
+    def fails(self, sql: str) -> str:
+        """The reason for which a statement fails."""
+        execution = self.run(sql)
+        assert execution["Status"]["State"] == "FAILED", (sql, execution["Status"])
+        return str(execution["Status"]["StateChangeReason"])
+
+    def scanned(self, sql: str) -> int:
+        """DataScannedInBytes of a query."""
+        return int(self.ok(sql)["Statistics"]["DataScannedInBytes"])
+
+    def location(self, name: str) -> str:
+        """A fresh location in the test's bucket."""
+        return f"s3://{self.bucket}/{name}-{uuid.uuid4().hex[:8]}"
+
+    def iceberg(self, name: str, query: str, partitioning: str = "") -> None:
+        """Create an Iceberg table from a query."""
+        parts = f", partitioning=array[{partitioning}]" if partitioning else ""
+        self.ok(
+            f"create table {name} with (table_type='iceberg', is_external=false, "
+            f"location='{self.location(name)}'{parts}) as {query}"
+        )
+
+    def put(self, key: str, body: bytes) -> None:
+        """Put an object into the test's bucket."""
+        self.aws.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
+
+
+@pytest.fixture
+def athena(local_aws: Any) -> Athena:
+    """A database and a bucket of the test's own."""
+    name = f"t{uuid.uuid4().hex[:10]}"
+    local_aws.client("s3").create_bucket(Bucket=name)
+    local_aws.client("glue").create_database(DatabaseInput={"Name": name})
+    return Athena(local_aws, name, name)
