@@ -120,9 +120,10 @@ def text_of(value: Expr) -> str:
     if source.name == "timestamptz" and value.wall is None:
         return f"({stamp_text(value.local(), source.args[0])} || ' UTC')"
     if source.name == "json":
-        return f"CASE WHEN json_type({sql}) IN ('OBJECT', 'ARRAY') " \
-               f"THEN {fail('INVALID_CAST_ARGUMENT', literal('Cannot cast JSON to varchar'), 'VARCHAR')}" \
-               f" ELSE json_extract_string({sql}, '$') END"  # fmt: skip
+        message = f"'Cannot cast ''' || CAST({sql} AS VARCHAR) || ''' to varchar'"
+        bad = fail("INVALID_CAST_ARGUMENT", message, "VARCHAR")
+        nested = f"json_type({sql}) IN ('OBJECT', 'ARRAY')"
+        return f"CASE WHEN {nested} THEN {bad} ELSE json_extract_string({sql}, '$') END"
     raise QueryFailed("TYPE_MISMATCH", f"Cannot cast {source} to varchar")
 
 

@@ -137,7 +137,8 @@ def _mark_functions(tokens: list[Token]) -> None:
     for token, following in zip(tokens, tokens[1:], strict=False):
         if following.token_type == TokenType.L_PAREN:
             word = token.text.upper()
-            is_name = token.token_type == TokenType.VAR and word not in _SPECIAL
+            within = previous is not None and previous.text.upper() == "WITHIN"
+            is_name = token.token_type == TokenType.VAR and word not in _SPECIAL and not within
             is_word = word in _FUNCTIONS and not (
                 previous is not None and previous.token_type == TokenType.R_PAREN
             )
