@@ -1,5 +1,5 @@
 {#- The law of conservation, by identity: every record of Bronze is in Silver, under its key or under
-    its own id, with its time of arrival. Under the default window it looks at what arrived, and
+    its own id. (Not at its time of arrival: a file delivered again has another.) Under the default window it looks at what arrived, and
     happened, in the window. -#}
 {% test conserved(model, source_relation, key, event_time, is_text=true) %}
 
@@ -12,7 +12,6 @@ with bronze as (
     select
         _record_id,
         {{ key }} as record_key,
-        {{ arrived_at }} as _arrived_at,
         coalesce({{ occurred_at }}, {{ arrived_at }}) as _occurred_at
     from {{ source_relation }}
     {%- if window %}
@@ -23,16 +22,13 @@ with bronze as (
 
 arrivals as (
 
-    select
+    select distinct
         _record_id,
-        record_key,
-        min(_arrived_at) as first_arrived_at,
-        max(_arrived_at) as last_arrived_at
+        record_key
     from bronze
     {%- if window %}
     where _occurred_at >= timestamp '{{ window.first }} 00:00:00'
     {%- endif %}
-    group by 1, 2
 
 ),
 
@@ -40,8 +36,7 @@ silver as (
 
     select
         _record_id,
-        record_key,
-        _arrived_at
+        record_key
     from {{ incremental_table_of(context_node().unique_id).relation if execute else model }}
     {%- if window %}
     where _occurred_at >= timestamp '{{ window.first }} 00:00:00'
@@ -51,12 +46,10 @@ silver as (
 
 select
     arrivals._record_id,
-    if(by_id._record_id is null, 'is not in Silver', 'arrived at another time') as fault
+    arrivals.record_key
 from arrivals
 left join silver as by_id on arrivals._record_id = by_id._record_id
 left join silver as by_key on arrivals.record_key = by_key.record_key
-where
-    (by_id._record_id is null and by_key.record_key is null)
-    or by_id._arrived_at not between arrivals.first_arrived_at and arrivals.last_arrived_at
+where by_id._record_id is null and by_key.record_key is null
 
 {% endtest %}
