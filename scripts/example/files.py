@@ -17,8 +17,10 @@ _REVIEWED_PER_HUNDRED = 2
 def schedule_file(folder: Path, day: date, flights: Iterable[Row]) -> Path:
     """The plan of `day`, published the evening before."""
     published = datetime.combine(day - timedelta(days=1), time(20), tzinfo=UTC)
-    names = ("flight_date", "carrier", "flight", "origin", "dest", "sched_dep_time")
-    names += ("sched_arr_time", "published_at")
+    names = (
+        "flight_date", "carrier", "flight", "origin", "dest", "sched_dep_time", "sched_arr_time",
+        "published_at",
+    )  # fmt: skip
     planned = (
         (
             day.isoformat(), row["carrier"], row["flight"], row["origin"], row["dest"],

@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -56,7 +57,7 @@ def _variant(event: Event, name: str, **changes: object) -> bytes:
     return json.dumps({k: v for k, v in fields.items() if v is not ...}).encode()
 
 
-_MAKERS = {
+_MAKERS: dict[str, Callable[[Event, str], bytes]] = {
     "malformed JSON": lambda event, name: event.payload()[:-9],
     "no key": lambda event, name: _variant(event, name, event_id=...),
     "unknown event type": lambda event, name: _variant(event, name, event_type="teleported"),

@@ -102,8 +102,8 @@ class Stage:
     def send(self, records: list[Record], progress: Progress = lambda n: None) -> None:
         """Send records to their streams and wait until Firehose has delivered them."""
         by_source: dict[str, list[bytes]] = defaultdict(list)
-        for source, payload in records:
-            by_source[source].append(payload)
+        for source_name, payload in records:
+            by_source[source_name].append(payload)
         expected = {}
         for name, payloads in by_source.items():
             source = declarations.find(self.sources, name, "stream")

@@ -96,7 +96,7 @@ def print_numbers() -> bool:
         for (name, published), gold in zip(_PUBLISHED.items(), found, strict=True)
     ]
     console.out.print(console.table("The year 2013", ("what", "published", "Gold", ""), rows))
-    gold = {(r[0], r[1]): _floats(r[2:]) for r in query.rows(_MONTHLY, athena)}
+    gold = {(str(r[0]), str(r[1])): _floats(r[2:]) for r in query.rows(_MONTHLY, athena)}
     published_means = {
         (carrier, str(month)): (departure, arrival)
         for carrier, month, departure, arrival in _means_of_the_csv()

@@ -57,10 +57,9 @@ class Engine:
         )
         for name in _EXTENSIONS:
             self._db.execute(f"LOAD '{_extension(name)}'")
-        self._db.create_function(
-            "strata_java_double", java_double, ["DOUBLE"], "VARCHAR", null_handling="default"
-        )
-        self._db.create_function("strata_xxhash64", xxhash64, ["BLOB"], "BLOB")
+        functions: Any = self._db  # DuckDB's stubs know types as objects, not by name
+        functions.create_function("strata_java_double", java_double, ["DOUBLE"], "VARCHAR")
+        functions.create_function("strata_xxhash64", xxhash64, ["BLOB"], "BLOB")
         self._db.execute(_MACROS)
         folders = ", ".join(f"'{p}/'" for p in (folder, *roots))
         limit = memory or f"{max(1, int(_memory_gib() * 0.5))}GiB"

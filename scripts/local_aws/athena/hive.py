@@ -159,8 +159,9 @@ def _projected(table: Table, pred: Pred, now: datetime) -> Iterator[Partition]:
             continue
         texts = dict(zip(names, (text for _, text in combination), strict=True))
         if template:
-            location = re.sub(r"\$\{(\w+)\}", lambda m, t=texts: t[m[1].lower()], template)
-            location = location.rstrip("/") + "/"
+            location = template.rstrip("/") + "/"
+            for name, value in texts.items():
+                location = re.sub(rf"(?i)\$\{{{name}\}}", value, location)
         else:
             location = table.location + "".join(f"{n}={t}/" for n, t in texts.items())
         yield Partition(values, location)

@@ -287,7 +287,7 @@ def information_schema(name: str, catalog: Any) -> Rows:
 def _databases(catalog: Any) -> Iterator[str]:
     token = None
     while True:
-        extra = {"NextToken": token} if token else {}
+        extra: dict[str, Any] = {"NextToken": token} if token else {}
         answer = catalog.get_databases(MaxResults=100, **extra)
         yield from (d["Name"] for d in answer["DatabaseList"])
         token = answer.get("NextToken")
@@ -299,7 +299,7 @@ def tables(catalog: Any, database: str) -> Iterator[dict[str, Any]]:
     """The Glue tables of a database; none when it is gone."""
     token = None
     while True:
-        extra = {"NextToken": token} if token else {}
+        extra: dict[str, Any] = {"NextToken": token} if token else {}
         try:
             answer = catalog.get_tables(DatabaseName=database, MaxResults=100, **extra)
         except AwsError:

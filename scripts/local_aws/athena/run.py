@@ -118,14 +118,14 @@ def _bind(statement: Statement, parameters: list[str]) -> None:
     Raises QueryFailed when their number differs or one is no literal.
     """
     tree = statement.node or statement.query
-    marks = list(tree.find_all(exp.Placeholder, bfs=False)) if tree else []
+    marks = [] if tree is None else list(tree.find_all(exp.Placeholder, bfs=False))
     if len(marks) != len(parameters):
         raise QueryFailed(
             "INVALID_PARAMETER_USAGE",
             f"Incorrect number of parameters: expected {len(marks)} but found {len(parameters)}",
         )
     for mark, text in zip(marks, parameters, strict=True):
-        select = parse(f"select {text}").query
+        select = parse(f"select {text}").query or exp.Select()
         value = select.expressions[0] if isinstance(select, exp.Select) else None
         if value is None or list(select.find_all(exp.From, exp.Subquery)):
             raise QueryFailed("INVALID_PARAMETER_USAGE", f"{text} is no literal")

@@ -194,7 +194,7 @@ class Translator:
                 node,
             )
         names = _unique([c.name for c in left.columns])
-        columns = []
+        columns: list[Column] = []
         for name, a, b in zip(names, left.columns, right.columns, strict=True):
             kind = common(a.type, b.type)
             if kind is None:
@@ -716,8 +716,9 @@ class Translator:
                 [self._comparison("=", node.this, e, scope, source) for e in node.expressions]
             )
         for kind, op in _COMPARISONS.items():
-            if type(node) is kind:
-                return self._comparison(op, node.left, node.right, scope, source)
+            if isinstance(node, exp.Binary) and type(node) is kind:
+                left, right = node.args["this"], node.args["expression"]
+                return self._comparison(op, left, right, scope, source)
         return TRUE
 
     def _comparison(
@@ -1169,8 +1170,8 @@ class Translator:
         if name in aggregates.WINDOWS:
             raise self.error("EXPRESSION_NOT_WINDOW", f"{name} needs an OVER clause", node)
         if name == "grouping":
-            args = ", ".join(self.expr(e, scope).sql for e in node.expressions)
-            return Expr(f"CAST(grouping({args}) AS INTEGER)", INTEGER)
+            listed = ", ".join(self.expr(e, scope).sql for e in node.expressions)
+            return Expr(f"CAST(grouping({listed}) AS INTEGER)", INTEGER)
         args = [self.expr(e, scope) for e in node.expressions]
         return self._call(name, args, node)
 

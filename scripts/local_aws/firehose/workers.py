@@ -162,6 +162,7 @@ class Worker(threading.Thread):
         write_atomically(self._checkpoint, json.dumps(done))
         self._buffer.clear()
         self._trim(self.stream["KinesisStreamSourceConfiguration"]["KinesisStreamARN"], done)
+        self._iterators.clear()  # they count positions, which the trim has moved
 
 
 def checkpoint_path(folder: Path, stream: str) -> Path:

@@ -220,7 +220,7 @@ class GlueCatalog:
     def delete_table(self, *, DatabaseName: str, Name: str, **_: Any) -> Json:
         """Delete a table with its versions and partitions; raises EntityNotFoundException."""
         with self._transaction() as db:
-            _, body = self._table(db, DatabaseName, Name)
+            body = self._table(db, DatabaseName, Name)[1]
             for table in ("tables", "table_versions", "partitions"):
                 db.execute(
                     f"delete from {table} where database = ? and name = ?",
@@ -341,7 +341,7 @@ class GlueCatalog:
         """Create partitions; those that exist already are listed in `Errors`."""
         errors = []
         with self._transaction() as db:
-            _, table = self._table(db, DatabaseName, TableName)
+            table = self._table(db, DatabaseName, TableName)[1]
             for partition in PartitionInputList:
                 try:
                     db.execute(
@@ -366,7 +366,7 @@ class GlueCatalog:
     ) -> Json:
         """Replace a partition; raises EntityNotFoundException."""
         with self._transaction() as db:
-            _, table = self._table(db, DatabaseName, TableName)
+            table = self._table(db, DatabaseName, TableName)[1]
             self._remove_partition(db, table, PartitionValueList)
             db.execute(
                 "insert into partitions values (?, ?, ?, ?)",
@@ -406,7 +406,7 @@ class GlueCatalog:
 
         https://docs.aws.amazon.com/glue/latest/webapi/API_GetPartitions.html
         """
-        _, table = self._table(self._connection(), DatabaseName, TableName)
+        table = self._table(self._connection(), DatabaseName, TableName)[1]
         keys = table.get("PartitionKeys", [])
         found = [
             partition
@@ -420,7 +420,7 @@ class GlueCatalog:
     ) -> Json:
         """Delete a partition; raises EntityNotFoundException."""
         with self._transaction() as db:
-            _, table = self._table(db, DatabaseName, TableName)
+            table = self._table(db, DatabaseName, TableName)[1]
             self._remove_partition(db, table, PartitionValues)
         return {}
 
@@ -430,7 +430,7 @@ class GlueCatalog:
         """Delete partitions; those not found are listed in `Errors`."""
         errors = []
         with self._transaction() as db:
-            _, table = self._table(db, DatabaseName, TableName)
+            table = self._table(db, DatabaseName, TableName)[1]
             for item in PartitionsToDelete:
                 try:
                     self._remove_partition(db, table, item["Values"])
@@ -453,7 +453,7 @@ class GlueCatalog:
 
     def _partitions(self, database: str, table: str) -> list[Json]:
         db = self._connection()
-        _, body = self._table(db, database, table)
+        body = self._table(db, database, table)[1]
         rows = db.execute(
             "select body from partitions where database = ? and name = ? order by partition_values",
             (body["DatabaseName"], body["Name"]),
