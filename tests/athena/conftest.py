@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from local_aws.athena import engine, relations, results
 from local_aws.athena.failure import QueryFailed
 from local_aws.athena.parser import parse_query
 from local_aws.athena.translate import Translator
+from local_aws.settings import Settings
 
 NOW = datetime(2013, 1, 15, 12, 30, 45, 123456, tzinfo=UTC)
 
@@ -116,10 +123,69 @@ class Athena:
         self.aws.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
 
 
-@pytest.fixture
-def athena(local_aws: Any) -> Athena:
-    """A database and a bucket of the test's own."""
+class Gateway:
+    """A local AWS of the test session's own, without stacks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the gateway."""
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,
+                endpoint_url=self.settings.endpoint,
+                region_name="us-east-1",
+                aws_access_key_id="test",
+                aws_secret_access_key="test",  # noqa: S106
+            )
+        return self._clients[service]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(state: Path) -> tuple[Gateway, subprocess.Popen[bytes]]:
+    """A gateway process over a state folder, ready to answer."""
+    settings = Settings(free_port(), state)
+    env = {**os.environ, "STRATA_PORT": str(settings.port), "STRATA_STATE": str(state)}
+    env["PYTHONPATH"] = str(Path(__file__).parents[2] / "scripts")
+    with (state / "gateway.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-m", "local_aws"], env=env, stdout=log, stderr=log)
+    gateway = Gateway(settings)
+    for _ in range(200):
+        try:
+            gateway.client("athena").list_work_groups()
+            return gateway, process
+        except Exception:
+            time.sleep(0.1)
+    process.kill()
+    raise RuntimeError((state / "gateway.log").read_text())
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway for the tests of this process."""
+    running, process = start(tmp_path_factory.mktemp("state"))
+    yield running
+    process.terminate()
+    process.wait(20)
+
+
+def new_athena(gateway: Gateway) -> Athena:
+    """A client with a fresh database and bucket."""
     name = f"t{uuid.uuid4().hex[:10]}"
-    local_aws.client("s3").create_bucket(Bucket=name)
-    local_aws.client("glue").create_database(DatabaseInput={"Name": name})
-    return Athena(local_aws, name, name)
+    gateway.client("s3").create_bucket(Bucket=name)
+    gateway.client("glue").create_database(DatabaseInput={"Name": name})
+    return Athena(gateway, name, name)
+
+
+@pytest.fixture
+def athena(gateway: Gateway) -> Athena:
+    """A database and a bucket of the test's own."""
+    return new_athena(gateway)
