@@ -156,7 +156,9 @@ def start(state: Path) -> tuple[Gateway, subprocess.Popen[bytes]]:
     env = {**os.environ, "STRATA_PORT": str(settings.port), "STRATA_STATE": str(state)}
     env["PYTHONPATH"] = str(Path(__file__).parents[2] / "scripts")
     with (state / "gateway.log").open("ab") as log:
-        process = subprocess.Popen([sys.executable, "-m", "local_aws"], env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local_aws"], env=env, stdout=log, stderr=log
+        )
     gateway = Gateway(settings)
     for _ in range(200):
         try:

@@ -226,7 +226,9 @@ def test_errors_say_where(evaluate: Evaluate) -> None:
         evaluate("select 1,\n       nope")
 
 
-def test_a_zone_lost_in_a_column_is_refused_where_its_wall_clock_is_needed(evaluate: Evaluate) -> None:
+def test_a_zone_lost_in_a_column_is_refused_where_its_wall_clock_is_needed(
+    evaluate: Evaluate,
+) -> None:
     inner = "(select at_timezone(timestamp '2013-07-01 12:00:00 UTC', 'America/New_York') as x)"
     assert evaluate(f"select cast(at_timezone(x, 'UTC') as timestamp) from {inner}") == [
         ["2013-07-01 12:00:00.000"]

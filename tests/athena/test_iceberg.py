@@ -30,7 +30,9 @@ def pyiceberg_rows(athena: Athena, table: str) -> list[dict[str, Any]]:
     endpoint = athena.aws.settings.endpoint
     access = {"access-key-id": "test", "secret-access-key": "test", "region": "us-east-1"}
     properties = {"glue.endpoint": endpoint, "s3.endpoint": endpoint}
-    properties |= {f"{service}.{key}": value for service in ("glue", "s3") for key, value in access.items()}
+    properties |= {
+        f"{service}.{key}": value for service in ("glue", "s3") for key, value in access.items()
+    }
     found = GlueCatalog("strata", **properties).load_table((athena.database, table))
     return found.scan().to_arrow().to_pylist()
 
@@ -196,10 +198,12 @@ def test_a_filter_is_not_pushed_where_it_would_change_the_answer(events: Athena)
     assert events.rows(
         "select id, n from (select id, row_number() over (order by id) as n from events) where id > 8 order by id"
     ) == [["9", "9"], ["10", "10"]]
-    assert events.rows("select count(*) from (select id, at from events order by id limit 2) where id > 2") == [["0"]]
     assert events.rows(
-        "select count(*) from (select max(id) as id from events) where id > 3"
-    ) == [["1"]]
+        "select count(*) from (select id, at from events order by id limit 2) where id > 2"
+    ) == [["0"]]
+    assert events.rows("select count(*) from (select max(id) as id from events) where id > 3") == [
+        ["1"]
+    ]
     assert events.rows(
         "select a.id, b.id from events a left join events b on a.id = b.id and b.id > 9 where a.id > 8 order by 1"
     ) == [["9", None], ["10", "10"]]
@@ -224,9 +228,7 @@ def test_optimize_packs_files_and_vacuum_expires_snapshots(events: Athena) -> No
     assert int(events.rows('select count(*) from "events$files"')[0][0] or 0) < before
     assert events.rows("select count(*), sum(id) from events") == [["12", "80"]]
     db = events.database
-    events.ok(
-        f"alter table {db}.events set tblproperties ('vacuum_max_snapshot_age_seconds'='1')"
-    )
+    events.ok(f"alter table {db}.events set tblproperties ('vacuum_max_snapshot_age_seconds'='1')")
     threading.Event().wait(1.2)
     events.ok("vacuum events")
     assert events.rows('select count(*) from "events$snapshots"') == [["1"]]
