@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import itertools
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -314,6 +316,25 @@ def read_footer(item: Object, path: Path) -> Footer:
         ) from None
 
 
+@functools.lru_cache(65536)
+def _gzip_ends(path: str, size: int, stamp: int) -> bool:
+    """Whether a gzip file is whole; cached while the file does not change."""
+    with gzip.open(path) as file:
+        while file.read(1 << 20):
+            pass
+    return True
+
+
+def check_gzip(item: Object, path: Path) -> None:
+    """Raises QueryFailed(HIVE_BAD_DATA) for a truncated or corrupt gzip file: DuckDB reads what is
+    there of it and says nothing."""
+    stat = path.stat()
+    try:
+        _gzip_ends(str(path), stat.st_size, stat.st_mtime_ns)
+    except (OSError, EOFError, zlib.error) as error:
+        raise QueryFailed("HIVE_BAD_DATA", f"Corrupt gzip file: {error} [{item.uri}]") from None
+
+
 # --- reading
 
 
@@ -393,6 +414,9 @@ def _reader(
     if kind == "parquet":
         return _parquet(listed, pairs, paths, data)
     scanned = sum(item.size for item, _ in pairs)
+    for (item, _), path in zip(pairs, paths, strict=True):
+        if item.key.endswith(".gz"):
+            check_gzip(item, path)
     if kind == "json":
         return (
             _json(listed, table, data),
@@ -456,7 +480,7 @@ def _csv(listed: str, table: Table, kind: str) -> str:
 
 def _char(text: str) -> str:
     text = text.encode().decode("unicode_escape") if text.startswith("\\") else text
-    if all(" " <= c for c in text):
+    if all(c >= " " for c in text):
         return literal(text)
     return "'" + "".join(f"' || chr({ord(c)}) || '" if c < " " else c for c in text) + "'"
 

@@ -1393,7 +1393,8 @@ class Translator:
         """`line 1:8: ` of a node, or nothing when it is not known (inside a view)."""
         if self._views:
             return ""
-        for item in node.walk():
+        first = node.parts[0] if isinstance(node, exp.Table | exp.Column) else node
+        for item in first.walk():
             meta = item._meta or {}
             if "start" in meta:
                 before = self.text[: meta["start"]]

@@ -7,9 +7,12 @@ rows that are gone. A failed statement leaves nothing visible.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote as url_quote
+from urllib.parse import unquote
 
 from pyiceberg.table.snapshots import Operation
 from sqlglot import exp
@@ -284,20 +287,31 @@ def _write_hive(
         listed = ", ".join(quote(k) for k in keys)
         options += f", PARTITION_BY ({listed}), FILENAME_PATTERN '{{uuidv7}}'"
     target = folder / ("data" if keys else f"data.{suffix}")
-    copy = f"COPY ({sql}) TO {literal(str(target))} ({options}, RETURN_STATS)"
-    written = [r for r in engine.run(session.con, copy, session.files).fetchall() if r[1]]
-    values = sorted({tuple(str(r[5][k]) for k in keys) for r in written}) if keys else []
-    if len(values) > iceberg.MAX_OPEN_PARTITIONS:
+    copy = f"COPY ({sql}) TO {literal(str(target))} ({options})"
+    rows = int(engine.run(session.con, copy, session.files).fetchone()[0])
+    found: dict[tuple[str, ...], list[Path]] = {}
+    for file in sorted(target.rglob("*.*")) if keys else [target] if rows else []:
+        folders = file.relative_to(target).parts[:-1]
+        found.setdefault(tuple(unquote(f.partition("=")[2]) for f in folders), []).append(file)
+    if len(found) > iceberg.MAX_OPEN_PARTITIONS:
         raise QueryFailed(
             "HIVE_TOO_MANY_OPEN_PARTITIONS",
             f"Exceeded limit of {iceberg.MAX_OPEN_PARTITIONS} open writers for partitions/buckets",
         )
-    uploads = []
-    for file, *_, partition in written:
-        path = "".join(f"{k}={partition[k]}/" for k in keys)
-        uploads.append((Path(file), f"{location}/{path}{uuid.uuid4().hex}.{suffix}"))
-    session.lake.upload(uploads)
-    return sum(r[1] for r in written), [list(v) for v in values]
+    session.lake.upload(
+        (file, f"{location}/{_partition_path(keys, values)}{uuid.uuid4().hex}.{suffix}")
+        for values, files in found.items()
+        for file in files
+    )
+    return rows, [list(values) for values in found] if keys else []
+
+
+def _partition_path(keys: list[str], values: Sequence[str]) -> str:
+    """`key=value/` of each key; what a path cannot hold is escaped as Hive does."""
+    return "".join(
+        f"{key}={url_quote(value, safe=' -_.~+,;@!$&()')}/"
+        for key, value in zip(keys, values, strict=True)
+    )
 
 
 def _register(session: Session, glue: Json, partitions: list[list[str]]) -> None:
@@ -308,8 +322,7 @@ def _register(session: Session, glue: Json, partitions: list[list[str]]) -> None
     base = glue["StorageDescriptor"]
     inputs = []
     for values in partitions:
-        path = "/".join(f"{k}={v}" for k, v in zip(keys, values, strict=True))
-        location = f"{base['Location'].rstrip('/')}/{path}/"
+        location = f"{base['Location'].rstrip('/')}/{_partition_path(keys, values)}"
         inputs.append({"Values": values, "StorageDescriptor": {**base, "Location": location}})
     session.catalog.batch_create_partition(
         DatabaseName=glue["DatabaseName"], TableName=glue["Name"], PartitionInputList=inputs
