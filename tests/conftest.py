@@ -38,8 +38,10 @@ class Lakehouse:
 
     def objects(self, layer: str, prefix: str = "") -> list[str]:
         """The keys in a layer's bucket."""
-        pages = client("s3").get_paginator("list_objects_v2").paginate(
-            Bucket=self.environment.bucket(layer), Prefix=prefix
+        pages = (
+            client("s3")
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self.environment.bucket(layer), Prefix=prefix)
         )
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 

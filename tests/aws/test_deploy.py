@@ -28,9 +28,7 @@ def test_a_second_deployment_changes_nothing(lakehouse: Lakehouse) -> None:
 
 
 def test_a_stack_that_fails_names_the_resource(lakehouse: Lakehouse) -> None:
-    good = stacks.source_stack(
-        lakehouse.source("ticketing.payments"), lakehouse.environment
-    )
+    good = stacks.source_stack(lakehouse.source("ticketing.payments"), lakehouse.environment)
     broken = replace(
         good, name="strata-local-broken", parameters={**good.parameters, "Source": "no.stream"}
     )

@@ -71,9 +71,7 @@ def test_partitions_are_filtered_by_expression(
     keys = [{"Name": "year", "Type": "int"}, {"Name": "month", "Type": "int"}]
     catalog.create_table(DatabaseName="lake", TableInput=table("p", PartitionKeys=keys))
     inputs = [{"Values": v} for v in (["2013", "1"], ["2013", "2"], ["2014", "11"])]
-    catalog.batch_create_partition(
-        DatabaseName="lake", TableName="p", PartitionInputList=inputs
-    )
+    catalog.batch_create_partition(DatabaseName="lake", TableName="p", PartitionInputList=inputs)
     found = catalog.get_partitions(DatabaseName="lake", TableName="p", Expression=expression)
     assert [p["Values"] for p in found["Partitions"]] == values
 

@@ -1,0 +1,207 @@
+"""The laws, through the real paths and dbt.
+
+The tests of this file are one story in their order: a day of departures arrives, and then comes
+everything that must change nothing.
+"""
+
+import gzip
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from example.events import PASSENGERS, card_number, email, passenger_id
+from example.stage import Day, Record, Stage, days
+from local_aws.settings import Settings
+from strata import dbt, local, query
+from strata.environment import PROJECT
+from strata.errors import StrataError
+from tests.conftest import Lakehouse
+
+MODELS = ["stg_flight_ops__flight_events", "stg_ticketing__payments", "stg_registry__aircraft"]
+GOLD = ["fct_flights", "fct_payments", "dim_aircraft"]
+SELECT = [f"+{name}" for name in GOLD]
+ARRIVAL_COLUMNS = {"_arrived_at", "_record_id", "_delivery_id", "_payload_sha256"}
+FLIGHTS_PER_DAY = 120
+
+
+@pytest.fixture(scope="module")
+def stage(lakehouse: Lakehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The source systems, opened, with dbt's own files out of the way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBT_TARGET_PATH", str(tmp_path_factory.mktemp("target")))
+        patch.setenv("DBT_LOG_PATH", str(tmp_path_factory.mktemp("logs")))
+        made = Stage(lakehouse.environment, lakehouse.settings, lakehouse.sources)
+        made.clock.reset()
+        made.open()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def two_days() -> list[Day]:
+    """Two days of departures, a part of the flights each."""
+    played = []
+    for day in days(date(2013, 1, 2)):
+        if not day.flights:
+            break
+        flights = day.flights[:FLIGHTS_PER_DAY]
+        kept = {(f["carrier"], int(f["flight"]), f["origin"]) for f in flights}
+        events = [
+            event
+            for event in day.events
+            if "flight" not in event.fields
+            or tuple(event.fields[n] for n in ("carrier", "flight", "origin")) in kept
+        ]
+        played.append(Day(day.day, events, flights))
+    return played
+
+
+def records_of(day: Day) -> list[Record]:
+    """A day's records in their order."""
+    return [(event.source, event.payload()) for event in day.events]
+
+
+def build() -> None:
+    """Run the models of the story."""
+    dbt.run(["build", "--quiet", "--exclude-resource-type", "test", "--exclude-resource-type",
+             "unit_test", "--select", *SELECT], quiet=True)  # fmt: skip
+
+
+def contents(lakehouse: Lakehouse) -> dict[str, list[Any]]:
+    """The business columns of the story's tables, sorted."""
+    athena = lakehouse.client("athena")
+    found = {}
+    for schema, names in (("silver", MODELS), ("gold", GOLD)):
+        for name in names:
+            columns = query.rows(
+                "select column_name from information_schema.columns "
+                f"where table_schema = '{schema}' and table_name = '{name}'",
+                athena,
+            )
+            listed = ", ".join(f'"{c[0]}"' for c in columns if c[0] not in ARRIVAL_COLUMNS)
+            rows = query.rows(f"select {listed} from {schema}.{name}", athena)
+            found[name] = sorted(rows, key=str)
+    return found
+
+
+def test_a_day_arrives(lakehouse: Lakehouse, stage: Stage, two_days: list[Day]) -> None:
+    stage.play(two_days[0], records_of(two_days[0]))
+    stage.carry()
+    build()
+    found = contents(lakehouse)
+    assert len(found["fct_flights"]) == FLIGHTS_PER_DAY
+    assert len(found["fct_payments"]) == FLIGHTS_PER_DAY
+    assert len(found["dim_aircraft"]) >= 3322
+
+
+def test_replays_in_any_order_with_duplicates_change_nothing(
+    lakehouse: Lakehouse, stage: Stage, two_days: list[Day]
+) -> None:
+    before = contents(lakehouse)
+    records = records_of(two_days[0]) + random.Random(7).choices(records_of(two_days[0]), k=200)
+    random.Random(8).shuffle(records)
+    stage.send(records)
+    build()
+    assert contents(lakehouse) == before
+
+
+def test_killed_in_the_middle_of_an_ingest_and_of_a_build(
+    lakehouse: Lakehouse, stage: Stage, two_days: list[Day]
+) -> None:
+    records = records_of(two_days[1])
+    half = records[: len(records) // 2]
+    stage.send(half)
+    kill_and_restart(lakehouse.settings)
+    with subprocess.Popen(
+        [Path(sys.executable).with_name("dbt"), "run", "--quiet", "--select", *SELECT],
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ},
+    ) as interrupted:
+        time.sleep(11)
+        kill_and_restart(lakehouse.settings)
+        interrupted.kill()
+    stage.play(two_days[1], records)
+    stage.carry()
+    build()
+    found = contents(lakehouse)
+    assert len(found["fct_flights"]) == 2 * FLIGHTS_PER_DAY
+    assert len(found["fct_payments"]) == 2 * FLIGHTS_PER_DAY
+    build()
+    assert contents(lakehouse) == found
+
+
+def kill_and_restart(settings: Settings) -> None:
+    """`kill -9` the local AWS and start it again on the same state."""
+    pid = local.status(settings).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while local.status(settings).pid is not None:
+        time.sleep(0.05)
+    local.up(settings)
+
+
+def test_every_record_is_conserved_and_a_lost_one_is_found(lakehouse: Lakehouse) -> None:
+    table = "base_flight_ops__flight_events"
+    select = ["--select", f"conserved_{table}"]
+    dbt.run(["test", "--quiet", *select], quiet=True)
+    athena = lakehouse.client("athena")
+    ((lost,),) = query.rows(f"select max(record_key) from silver.{table}", athena)
+    query.rows(f"delete from silver.{table} where record_key = '{lost}'", athena)
+    with pytest.raises(StrataError, match="dbt test failed"):
+        dbt.run(["test", "--quiet", *select], quiet=True)
+
+
+def test_an_incremental_run_scans_what_is_new(
+    lakehouse: Lakehouse, stage: Stage, two_days: list[Day]
+) -> None:
+    """Weeks later: the window holds the day's own objects, not those of the history."""
+    athena = lakehouse.client("athena")
+    bronze = "bronze_flight_ops.flight_events"
+    everything = scanned(f"select count(event_id) from {bronze}", athena)
+    one_day = scanned(
+        f"select count(event_id) from {bronze} where (year = 2013 and month = 1 and day between 2 "
+        "and 2)",
+        athena,
+    )
+    assert 0 < one_day < everything
+
+
+def scanned(sql: str, athena: Any) -> int:
+    """The bytes that a query scans."""
+    query_id = athena.start_query_execution(QueryString=sql, WorkGroup="strata")["QueryExecutionId"]
+    while True:
+        execution = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+        if execution["Status"]["State"] == "SUCCEEDED":
+            size: int = execution["Statistics"]["DataScannedInBytes"]
+            return size
+        assert execution["Status"]["State"] in ("QUEUED", "RUNNING"), execution
+
+
+def test_no_personal_data_outside_landing_and_the_stream(lakehouse: Lakehouse) -> None:
+    people = [passenger_id(index) for index in range(PASSENGERS)]
+    planted = [secret for person in people for secret in (email(person), card_number(person))]
+    pattern = re.compile("|".join(map(re.escape, planted)).encode())
+    root = lakehouse.settings.state
+    landing = lakehouse.environment.bucket("landing")
+    searched = 0
+    for file in root.rglob("*"):
+        relative = str(file.relative_to(root))
+        if not file.is_file() or landing in relative or relative.startswith("sources/"):
+            continue
+        content = file.read_bytes()
+        if file.suffix == ".gz":
+            content = gzip.decompress(content)
+        assert not pattern.search(content), f"personal data in {relative}"
+        searched += 1
+    assert searched > 100
