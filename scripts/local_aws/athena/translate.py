@@ -442,9 +442,9 @@ class Translator:
             sql += f" ORDER BY {self._order(order.expressions, scope, by_output=True)}"
         if limit := node.args.get("limit"):
             count = limit.args.get("count") or limit.args.get("expression")
-            if isinstance(limit, exp.Fetch) and (options := limit.args.get("limit_options")):
-                if options.args.get("with_ties") or options.args.get("percent"):
-                    raise self.refuse("FETCH FIRST ... WITH TIES", node)
+            options = isinstance(limit, exp.Fetch) and limit.args.get("limit_options")
+            if options and (options.args.get("with_ties") or options.args.get("percent")):
+                raise self.refuse("FETCH FIRST ... WITH TIES", node)
             if not (isinstance(count, exp.Var) and count.name.upper() == "ALL"):
                 sql += f" LIMIT {self._row_count(count)}"
         if offset := node.args.get("offset"):
@@ -577,10 +577,7 @@ class Translator:
                     node,
                 )
             columns = [replace(c, name=n) for c, n in zip(visible, names, strict=True)]
-        if any(s.alias == alias for s in scope.sources):
-            alias_sql = self.fresh(alias)
-        else:
-            alias_sql = alias
+        alias_sql = self.fresh(alias) if any(s.alias == alias for s in scope.sources) else alias
         scope.sources.append(Source(alias_sql, relation, columns, schema))
         listed = ", ".join(quote(c.sql_name) for c in relation.columns)
         if isinstance(relation, Scan) or relation is not None and default in scope.ctes:
