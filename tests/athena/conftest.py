@@ -16,6 +16,7 @@ from typing import Any
 
 import boto3
 import pytest
+
 from local_aws.athena import engine, relations, results
 from local_aws.athena.failure import QueryFailed
 from local_aws.athena.parser import parse_query

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a statement reads best in one line)
 """The API as clients use it: executions, results, workgroups, refusals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a statement reads best in one line)
 """Killed in the middle of a MERGE, the table stays at its last commit."""
 
 from __future__ import annotations

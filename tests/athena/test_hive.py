@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a statement reads best in one line)
 """Hive tables: JSON, CSV and Parquet files, partitions, bad files, seeds as dbt makes them."""
 
 from __future__ import annotations

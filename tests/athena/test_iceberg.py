@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a statement reads best in one line)
 """Iceberg tables: writing, changing, evolving, metadata tables, commits that race."""
 
 from __future__ import annotations
