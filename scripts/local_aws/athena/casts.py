@@ -162,7 +162,8 @@ def _nested(sql: str, source: Type, target: Type) -> str:
         entry = "strata_m"
         key = cast(Expr(f"{entry}.key", source.items[0]), target.items[0]).sql
         value = cast(Expr(f"{entry}.value", source.items[1]), target.items[1]).sql
-        pairs = f"list_transform(map_entries({sql}), lambda {entry}: {{'key': {key}, 'value': {value}}})"
+        made = f"{{'key': {key}, 'value': {value}}}"
+        pairs = f"list_transform(map_entries({sql}), lambda {entry}: {made})"
         return f"map_from_entries({pairs})"
     parts = []
     for index, (old, new) in enumerate(zip(source.items, target.items, strict=True)):

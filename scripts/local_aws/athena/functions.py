@@ -524,9 +524,8 @@ def _date_diff(args: list[Expr]) -> Expr:
     kind = common(args[1].type, args[2].type) or UNKNOWN
     if kind == DATE and unit in _UNITS[:4]:
         raise QueryFailed("INVALID_FUNCTION_ARGUMENT", f"'{unit}' is not a valid DATE field")
-    if kind.name == "timestamptz" and any(a.wall for a in args):
-        if unit not in _UNITS[:4]:
-            raise not_supported(f"date_diff('{unit}', ...) in another zone than UTC")
+    if kind.name == "timestamptz" and any(a.wall for a in args) and unit not in _UNITS[:4]:
+        raise not_supported(f"date_diff('{unit}', ...) in another zone than UTC")
     start, end = casts.cast(args[1], kind), casts.cast(args[2], kind)
     # DuckDB's date_sub counts whole units, its date_diff counts boundaries.
     return Expr(f"date_sub('{unit}', {start.sql}, {end.sql})", BIGINT)
@@ -832,8 +831,8 @@ def subscript(base: Expr, index: Expr) -> Expr:
     kind = base.type
     if kind.name == "array":
         out = to_duckdb(kind.items[0])
-        bad = fail_text("INVALID_FUNCTION_ARGUMENT",
-                        "Array subscript must be less than or equal to array length", "INTEGER")  # fmt: skip
+        reason = "Array subscript must be less than or equal to array length"
+        bad = fail_text("INVALID_FUNCTION_ARGUMENT", reason, "INTEGER")
         checked = (
             f"CASE WHEN {index.sql} < 1 OR {index.sql} > len({base.sql}) THEN {bad} "
             f"ELSE {index.sql} END"
@@ -844,8 +843,8 @@ def subscript(base: Expr, index: Expr) -> Expr:
     if kind.name == "map":
         found = f"map_contains({base.sql}, {index.sql})"
         value = f"map_extract_value({base.sql}, {index.sql})"
-        bad = fail("INVALID_FUNCTION_ARGUMENT",
-                   f"'Key not present in map: ' || CAST({index.sql} AS VARCHAR)", "INTEGER")  # fmt: skip
+        reason = f"'Key not present in map: ' || CAST({index.sql} AS VARCHAR)"
+        bad = fail("INVALID_FUNCTION_ARGUMENT", reason, "INTEGER")
         return Expr(
             f"CASE WHEN {base.sql} IS NULL THEN NULL WHEN {found} THEN {value} "
             f"WHEN {bad} = 0 THEN NULL END",

@@ -349,7 +349,8 @@ def create_view(
 ) -> int:
     """Make the DuckDB view of a table's files; gives the bytes that the scan needs.
 
-    A column that nobody needs is NULL in the view: a `select *` below still names it. `names` collects path on disk → S3 address, for error messages.
+    A column that nobody needs is NULL in the view: a `select *` below still names it. `names`
+    collects path on disk → S3 address, for error messages.
     """
     if not pairs:
         empty = ", ".join(_null(n, t) for n, t in table.columns())

@@ -215,6 +215,9 @@ class _Keep:
         return self._all or bool(self._metrics.eval(file))
 
 
+_COMPARABLE = ice.IntegerType | ice.LongType | ice.StringType | ice.DoubleType | ice.BooleanType
+
+
 def to_expression(pred: Pred, schema: Schema) -> ix.BooleanExpression:
     """A predicate as PyIceberg's expression; what it cannot say is true."""
     if pred == TRUE:
@@ -240,7 +243,7 @@ def to_expression(pred: Pred, schema: Schema) -> ix.BooleanExpression:
         value = value.isoformat()
         if not isinstance(kind, ice.DateType):
             return ix.AlwaysTrue()
-    elif not isinstance(kind, ice.IntegerType | ice.LongType | ice.StringType | ice.DoubleType | ice.BooleanType):  # fmt: skip
+    elif not isinstance(kind, _COMPARABLE):
         return ix.AlwaysTrue()
     return kinds[op](names[column].name, value)
 
@@ -300,7 +303,9 @@ def scan_sql(
         return f"SELECT {empty}{extra} WHERE false"
     folder = lake.table_folder(table.metadata_location)
     name = table.metadata_location.rsplit("/", 1)[1].removesuffix(".metadata.json")
-    options = f"version={literal(name)}, version_name_format='%s%s.metadata.json', allow_moved_paths=true"  # fmt: skip
+    options = (
+        f"version={literal(name)}, version_name_format='%s%s.metadata.json', allow_moved_paths=true"
+    )
     if snapshot_id is not None:
         options += f", snapshot_from_id={snapshot_id}"
     extra = ", filename AS strata_file, file_row_number AS strata_pos" if positions else ""

@@ -396,7 +396,9 @@ def _table_clauses(rest: str, options: dict[str, Any]) -> None:
         ):  # fmt: skip
             options["delimited"][match[1].lower()] = match[2]
             rest = rest[match.end() :]
-        elif match := re.match(r"stored\s+as\s+inputformat\s+'[^']*'\s+outputformat\s+'[^']*'\s*", rest, re.I):  # fmt: skip
+        elif match := re.match(
+            r"stored\s+as\s+inputformat\s+'[^']*'\s+outputformat\s+'[^']*'\s*", rest, re.I
+        ):
             rest = rest[match.end() :]
         elif match := re.match(r"stored\s+as\s+(\w+)\s*", rest, re.I):
             options["stored_as"], rest = match[1].lower(), rest[match.end() :]

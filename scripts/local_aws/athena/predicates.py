@@ -1,7 +1,7 @@
 """Static predicates on columns: what prunes partitions and files before anything is read.
 
-A predicate is a tree of tuples: `("and", (...))`, `("or", (...))`, `(op, column, value)` with op one
-of = <> < <= > >=, and TRUE where nothing is known. A predicate may keep too much, never too little.
+A predicate is a tree of tuples: `("and", (...))`, `("or", (...))`, `(op, column, value)` with op
+one of = <> < <= > >=, and TRUE where nothing is known. It may keep too much, never too little.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def columns(pred: Pred) -> set[str]:
 
 
 def may_match(pred: Pred, values: Mapping[str, Any]) -> bool:
-    """Whether a row with these column values may satisfy the predicate; other columns are unknown."""
+    """Whether a row with these values may satisfy the predicate; other columns are unknown."""
     if pred == TRUE:
         return True
     if pred[0] == "and":

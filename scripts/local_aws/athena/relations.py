@@ -1,4 +1,4 @@
-"""What a FROM reads: scans of tables and derived tables, and how filters and columns reach scans."""
+"""What a FROM reads: scans and derived tables, and how filters and columns reach the scans."""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ def text(value: Any, kind: Type) -> str | None:
     if name == "map":
         pairs = value.items() if isinstance(value, dict) else value
         key_type, value_type = kind.items
-        return "{" + ", ".join(f"{_inner(k, key_type)}={_inner(v, value_type)}" for k, v in pairs) + "}"  # fmt: skip
+        shown = (f"{_inner(k, key_type)}={_inner(v, value_type)}" for k, v in pairs)
+        return "{" + ", ".join(shown) + "}"
     if name == "row":
         parts = value.values() if isinstance(value, dict) else value
         fields = zip(kind.fields, kind.items, parts, strict=True)

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/athena/latest/APIReference/Welcome.html
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import threading
@@ -31,6 +32,7 @@ Json = dict[str, Any]
 log = logging.getLogger("local_aws.athena")
 
 _CONCURRENT = 8
+_KEPT_RESULTS = 8
 _WAIT_SECONDS = 0.5
 _ENGINE = {
     "SelectedEngineVersion": "Athena engine version 3",
@@ -66,6 +68,7 @@ class AthenaService:
             catalog, lake, Metadata(lake), self._engine, clock, state_dir / "work"
         )
         self._lake = lake
+        self._result = functools.lru_cache(_KEPT_RESULTS)(self._load_result)
         self._pool = ThreadPoolExecutor(_CONCURRENT, thread_name_prefix="athena-query")
         self._running: dict[str, Any] = {}
         self._ended: dict[str, threading.Event] = {}
@@ -266,13 +269,18 @@ class AthenaService:
                 if state in _FINISHED
                 else f"Query has not yet finished. Current state: {state}"
             )
-        kept = self._history.result(payload["QueryExecutionId"])
-        if kept is None:
-            raise _invalid("Could not find results")
+        result = self._result(payload["QueryExecutionId"])
         size = payload.get("MaxResults", 1000)
         if not 1 <= size <= 1000:
             raise _invalid("MaxResults is more than maximum allowed length 1000.")
-        return results.page(results.load(kept), payload.get("NextToken"), size)
+        return results.page(result, payload.get("NextToken"), size)
+
+    def _load_result(self, execution_id: str) -> results.Result:
+        """The rows of a finished query; they never change, so its pages share them."""
+        kept = self._history.result(execution_id)
+        if kept is None:
+            raise _invalid("Could not find results")
+        return results.load(kept)
 
     def _get_query_runtime_statistics(self, payload: Json) -> Json:
         statistics = self._execution(payload["QueryExecutionId"])["Statistics"]

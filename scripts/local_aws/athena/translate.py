@@ -166,7 +166,8 @@ class Translator:
         if len(columns) != len(names):
             raise self.error(
                 "MISMATCHED_COLUMN_ALIASES",
-                f"Column alias list has {len(names)} entries but relation has {len(columns)} columns",
+                f"Column alias list has {len(names)} entries but relation has {len(columns)} "
+                "columns",
                 node,
             )
         source = self._source("r", relation)
@@ -231,9 +232,10 @@ class Translator:
         alias = self.fresh("b")
         items = []
         for old, new in zip(relation.columns, columns, strict=True):
-            value = cast(Expr(f"{quote(alias)}.{quote(old.sql_name)}", old.type, wall=old.wall)
-                         if old.type.name == "timestamptz" and new.type == old.type
-                         else Expr(f"{quote(alias)}.{quote(old.sql_name)}", old.type), new.type)  # fmt: skip
+            kept = old.wall if new.type == old.type else None
+            value = cast(
+                Expr(f"{quote(alias)}.{quote(old.sql_name)}", old.type, wall=kept), new.type
+            )
             items.append(f"{value.sql} AS {quote(new.sql_name)}")
         return f"(SELECT {', '.join(items)} FROM ({sql}) AS {quote(alias)})"
 
@@ -260,8 +262,7 @@ class Translator:
         return f"SELECT * FROM (VALUES {body}) AS {quote(self.fresh('v'))}({aliases})", out
 
     def select(self, node: exp.Select, parent: Scope | None) -> tuple[str, Relation]:
-        for key in ("qualify", "laterals", "pivots", "cluster", "sort", "distribute", "sample",
-                    "into", "match", "connect", "prewhere", "kind", "hint", "settings"):  # fmt: skip
+        for key in _REFUSED_CLAUSES:
             if node.args.get(key):
                 raise self.refuse(key.upper(), node)
         scope = Scope(parent)
@@ -349,8 +350,9 @@ class Translator:
         else:
             return None
         if not sources:
-            raise self.error("COLUMN_NOT_FOUND", "SELECT * not allowed in queries without FROM clause",
-                             item)  # fmt: skip
+            raise self.error(
+                "COLUMN_NOT_FOUND", "SELECT * not allowed in queries without FROM clause", item
+            )
         using = [s.merged for s in sources if s.merged] if merged else []
         first: list[tuple[str, Expr]] = []
         names: set[str] = set().union(*using) if using else set()
@@ -1227,7 +1229,9 @@ class Translator:
             call = aggregates.WINDOWS[name](args)
         elif name in aggregates.AGGREGATES:
             if name != "count" and not args:
-                raise self.error("FUNCTION_NOT_FOUND", f"Unexpected parameters () for function {name}", node)  # fmt: skip
+                raise self.error(
+                    "FUNCTION_NOT_FOUND", f"Unexpected parameters () for function {name}", node
+                )
             call = self._aggregate_build(name, args, distinct, node)
         else:
             raise self.error("FUNCTION_NOT_FOUND", f"Function '{name}' not registered", node)
@@ -1509,6 +1513,10 @@ def _divide(a: Expr, b: Expr, kind: Type) -> str:
     return f"CAST(CAST({whole} AS DECIMAL({38 - scale},0)) * {unit} AS {to_duckdb(kind)})"
 
 
+_REFUSED_CLAUSES = (
+    "qualify", "laterals", "pivots", "cluster", "sort", "distribute", "sample", "into", "match",
+    "connect", "prewhere", "kind", "hint", "settings",
+)  # fmt: skip
 _COMPARISONS: dict[type, str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
 }  # fmt: skip
