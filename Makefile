@@ -14,8 +14,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help setup demo numbers test test-all lint format docs up down reset build conformance \
-	mutants bench lock
+.PHONY: help setup demo numbers test test-all lint format docs up down reset build bench lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' Makefile
@@ -73,12 +72,6 @@ format: setup ## Format Python and SQL
 	@$(BIN)/ruff check --fix --quiet scripts tests || true
 	@$(BIN)/ruff format --quiet scripts tests
 	@FIX=1 bash scripts/sql_lint.sh
-
-mutants: setup ## Plant faults in every model's output and count what the tests catch
-	@$(BIN)/python -m tests.mutants
-
-conformance: setup ## Run dbt-athena's own functional tests against the embedded Athena
-	@$(BIN)/python -m tests.conformance
 
 bench: setup ## Time the catalog over 1,000 generated sources
 	@$(BIN)/python -m tests.bench
