@@ -5,10 +5,10 @@ with
 
 days as (
 
-    select cast(sequence_day as date) as date_day
+    select cast(calendar.calendar_day as date) as date_day
     from unnest(
         sequence(date '2010-01-01', date '2029-12-31', interval '1' day)
-    ) as sequence_days (sequence_day)
+    ) as calendar (calendar_day)
 
 ),
 

@@ -113,6 +113,18 @@ timed as (
 
 ),
 
+clocked as (
+
+    select
+        *,
+        arrival_hhmm / 100 * 60 + arrival_hhmm % 100 as arrival_clock_minutes,
+        {{ utc_to_clock('departed_at', 'destination_timezone') }} / 100 * 60
+        + {{ utc_to_clock('departed_at', 'destination_timezone') }} % 100
+            as departure_clock_minutes
+    from timed
+
+),
+
 -- A diverted flight has a clock time and no delay: the next time that the clock showed it.
 arrived as (
 
@@ -122,13 +134,11 @@ arrived as (
             date_add('minute', arrival_delay_minutes, scheduled_arrival_at),
             date_add(
                 'minute',
-                ((arrival_hhmm / 100 * 60 + arrival_hhmm % 100)
-                - ({{ utc_to_clock('departed_at', 'destination_timezone') }} / 100 * 60
-                + {{ utc_to_clock('departed_at', 'destination_timezone') }} % 100) + 2880) % 1440,
+                (arrival_clock_minutes - departure_clock_minutes + 2880) % 1440,
                 departed_at
             )
         ) as timestamp(6)) as arrived_at
-    from timed
+    from clocked
 
 ),
 

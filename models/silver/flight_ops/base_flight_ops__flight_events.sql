@@ -1,4 +1,4 @@
--- grain: one row an event of a flight (event_id), or one a record whose key or event time is unusable
+-- grain: one row an event of a flight (event_id), or an unusable record
 {{
     config(
         materialized='incremental',

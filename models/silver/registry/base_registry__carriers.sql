@@ -1,4 +1,4 @@
--- grain: one row a change of a carrier (carrier, change sequence), or one a record whose key is unusable
+-- grain: one row a change of a carrier (carrier, change sequence), or an unusable record
 {{
     config(
         materialized='incremental',

@@ -1,4 +1,4 @@
--- grain: one row a planned flight (flight_date, carrier, flight, origin), as last published, or one a record whose key is unusable
+-- grain: one row a planned flight (flight_date, carrier, flight, origin), or an unusable record
 {{
     config(
         materialized='incremental',

@@ -1,4 +1,4 @@
--- grain: one row a planned flight (flight_date, carrier, flight, origin), as last published
+-- grain: one row a planned flight (flight_date, carrier, flight, origin)
 with
 
 records as (

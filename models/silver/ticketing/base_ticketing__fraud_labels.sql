@@ -1,4 +1,4 @@
--- grain: one row a judged payment (payment_id), with the newest verdict, or one a record whose key is unusable
+-- grain: one row a judged payment (payment_id), with the newest verdict, or an unusable record
 {{
     config(
         materialized='incremental',

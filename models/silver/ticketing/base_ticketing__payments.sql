@@ -1,4 +1,4 @@
--- grain: one row a payment (payment_id), or one a record whose key or event time is unusable
+-- grain: one row a payment (payment_id), or an unusable record
 {{
     config(
         materialized='incremental',

@@ -1,4 +1,4 @@
--- grain: one row an hourly reading of a station (origin, observed_at), or one a record whose key or event time is unusable
+-- grain: one row an hourly reading of a station (origin, observed_at), or an unusable record
 {{
     config(
         materialized='incremental',
