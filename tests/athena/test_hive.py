@@ -21,7 +21,7 @@ PROJECTED = """tblproperties ('projection.enabled'='true',
 
 
 def lines(*records: object) -> bytes:
-    return gzip.compress("".join(json.dumps(r) + "\n" for r in records).encode())
+    return gzip.compress("".join(json.dumps(r) + "\n" for r in records).encode(), mtime=0)
 
 
 @pytest.fixture
@@ -84,6 +84,7 @@ def test_no_objects_and_empty_objects_are_no_rows(arrivals: Athena) -> None:
 @pytest.mark.parametrize(
     "body",
     [lines({"id": "z"} | {"delay": "x" * 4000})[:40], gzip.compress(b'{"id": "a"}\n{"id": broken\n'), b"no gzip at all"],
+    ids=["truncated", "malformed", "plain"],
 )  # fmt: skip
 def test_a_bad_file_fails_the_query_and_is_named(arrivals: Athena, body: bytes) -> None:
     key = "arrivals/year=2013/month=01/day=05/bad.json.gz"
@@ -96,6 +97,12 @@ def test_a_bad_file_fails_the_query_and_is_named(arrivals: Athena, body: bytes) 
     assert arrivals.rows(
         "select count(*) from arrivals where year = 2013 and month = 1 and day = 1"
     ) == [["2"]]
+
+
+def test_keys_in_another_case_are_refused_not_lost(arrivals: Athena) -> None:
+    arrivals.put("arrivals/year=2013/month=01/day=06/x.json.gz", lines({"ID": "upper"}))
+    reason = arrivals.fails("select id from arrivals where year = 2013 and month = 1 and day = 6")
+    assert "'ID'" in reason
 
 
 def test_path_pseudo_column_is_not_in_star(arrivals: Athena) -> None:

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -335,6 +336,35 @@ def check_gzip(item: Object, path: Path) -> None:
         raise QueryFailed("HIVE_BAD_DATA", f"Corrupt gzip file: {error} [{item.uri}]") from None
 
 
+#: Files whose keys were found to be lower case: path, size, time of change.
+_LOWER_CASE: set[tuple[str, int, int]] = set()
+
+
+def check_keys(con: Any, pairs: list[tuple[Object, Partition]], paths: list[Path]) -> None:
+    """Raises QueryFailed for JSON keys with upper case letters in new files.
+
+    The serde finds a column in any case, DuckDB's reader in lower case only: it would give NULL.
+    """
+    new = {}
+    for (item, _), path in zip(pairs, paths, strict=True):
+        stat = path.stat()
+        mark = (str(path), stat.st_size, stat.st_mtime_ns)
+        if mark not in _LOWER_CASE:
+            new[mark] = item
+    if not new:
+        return
+    listed = ", ".join(literal(path) for path, _, _ in new)
+    keys = f"SELECT unnest(json_keys(json)) AS k FROM read_ndjson_objects([{listed}], ignore_errors=true)"
+    try:
+        found = con.execute(f"SELECT k FROM ({keys}) WHERE k <> lower(k) LIMIT 1").fetchone()
+    except duckdb.Error:
+        return  # the query itself fails on such a file, and names it
+    if found:
+        where = next(iter(new.values())).uri if len(new) == 1 else "one of the table's files"
+        raise not_supported(f"the JSON key '{found[0]}' with upper case letters in {where}")
+    _LOWER_CASE.update(new)
+
+
 # --- reading
 
 
@@ -360,6 +390,8 @@ def create_view(
     paths = [lake.path(item) for item, _ in pairs]
     names.update({str(p): item.uri for p, (item, _) in zip(paths, pairs, strict=True)})
     data = [(n, t) for n, t in table.data_columns if n in required]
+    if table.format == "json":
+        check_keys(con, pairs, paths)
     reader, scanned, present = _reader(table, pairs, paths, data)
     unused = [(n, t) for n, t in table.columns() if n not in required]
     listed = [present[n] for n, _ in data] + [_null(n, t) for n, t in unused]
