@@ -10,7 +10,7 @@ from example.events import chance, is_fraud, stamp
 
 SCHEDULES = "schedules.flight_schedules"
 LABELS = "ticketing.fraud_labels"
-_LABEL_DELAY = timedelta(days=3)
+LABEL_DELAY = timedelta(days=3)
 _REVIEWED_PER_HUNDRED = 2
 
 
@@ -32,8 +32,8 @@ def schedule_file(folder: Path, day: date, flights: Iterable[Row]) -> Path:
 
 
 def label_file(folder: Path, day: date, flights: Iterable[Row]) -> Path:
-    """What the investigators found of the payments of `day`, three days later."""
-    labelled = datetime.combine(day + _LABEL_DELAY, time(9), tzinfo=UTC)
+    """What the investigators found on `day`, about the payments for flights of an earlier one."""
+    labelled = datetime.combine(day, time(9), tzinfo=UTC)
     found = []
     for row in flights:
         key = "-".join((flight_date(row).isoformat(), row["carrier"], row["flight"], row["origin"]))

@@ -67,7 +67,7 @@ class Stage:
     environment: Environment
     settings: Settings
     sources: list[declarations.Source]
-    sent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    flights: dict[date, list[Row]] = field(default_factory=dict)
 
     @property
     def clock(self) -> Clock:
@@ -109,7 +109,6 @@ class Stage:
             source = declarations.find(self.sources, name, "stream")
             done = stream.send(source, payloads, self.environment, client("kinesis"), progress)
             expected[name] = done.sequences
-            self.sent[name] += done.records
         self.clock.advance(_BUFFER)
         for name, sequences in expected.items():
             self._wait(name, sequences)
@@ -143,16 +142,18 @@ class Stage:
             replicate(task, client("s3"), self.clock)
 
     def _drop_files(self, day: Day) -> None:
-        if not day.flights:
-            return
+        """The day's published schedule, and what was found out about earlier payments."""
+        self.flights[day.day] = day.flights
+        paid = self.flights.pop(day.day - files.LABEL_DELAY, [])
         with TemporaryDirectory() as folder:
-            for name, maker in (
-                (files.SCHEDULES, files.schedule_file),
-                (files.LABELS, files.label_file),
-            ):
-                source = declarations.find(self.sources, name, "batch")
-                path = maker(Path(folder), day.day, day.flights)
-                landing.drop(source, [path], self.environment, client("s3"))
+            if day.flights:
+                self._drop(files.SCHEDULES, files.schedule_file(Path(folder), day.day, day.flights))
+            if paid:
+                self._drop(files.LABELS, files.label_file(Path(folder), day.day, paid))
+
+    def _drop(self, name: str, path: Path) -> None:
+        source = declarations.find(self.sources, name, "batch")
+        landing.drop(source, [path], self.environment, client("s3"))
 
     def carry(self, progress: Progress = lambda n: None) -> None:
         """Run the landing job for every source that comes as files, two at a time."""

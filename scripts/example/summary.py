@@ -50,7 +50,7 @@ def print_summary(
         counts = _counts(tables, athena)
         out.print(console.table(title, ("table", "rows"), counts))
     rejected = query.rows(
-        "select source_table, reason, cast(sum(rejected_records) as varchar) "
+        "select source_table, reason, cast(sum(records) as varchar) "
         "from gold.mart_rejections group by 1, 2 order by 1, 2",
         athena,
     )

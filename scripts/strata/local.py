@@ -20,6 +20,7 @@ from strata.errors import StrataError
 
 _START_SECONDS = 60
 _STOP_SECONDS = 15
+_RELEASE_SECONDS = 2
 _KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "SSL_CERT_FILE")
 
 
@@ -44,7 +45,7 @@ def up(settings: Settings) -> bool:
     """
     if status(settings).is_up:
         return False
-    if _pid(settings) is None and _port_is_taken(settings.port):
+    if _pid(settings) is None and _port_stays_taken(settings.port):
         raise StrataError(
             f"port {settings.port} is in use by another program",
             f"stop it, or choose another port: STRATA_PORT={settings.port + 1} make demo",
@@ -132,9 +133,15 @@ def _answers(settings: Settings) -> bool:
     return True
 
 
-def _port_is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _port_stays_taken(port: int) -> bool:
+    """A server that was killed takes a moment to let go of its port."""
+    deadline = time.monotonic() + _RELEASE_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return False
+        time.sleep(0.1)
+    return True
 
 
 def _clean_environment(settings: Settings) -> dict[str, str]:

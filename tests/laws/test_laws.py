@@ -146,8 +146,6 @@ def kill_and_restart(settings: Settings) -> None:
     pid = local.status(settings).pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    while local.status(settings).pid is not None:
-        time.sleep(0.05)
     local.up(settings)
 
 
