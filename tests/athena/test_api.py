@@ -196,3 +196,28 @@ def test_pyathena_reads_typed_rows(athena: Athena) -> None:
     cursor = connection.cursor()
     cursor.execute("select 1, decimal '1.50', timestamp '2013-01-01 10:00:00', null, true, 1.5e0")
     assert cursor.fetchall() == [(1, Decimal("1.50"), datetime(2013, 1, 1, 10), None, True, 1.5)]
+
+
+def test_a_table_without_a_location_goes_below_an_enforced_output(athena: Athena) -> None:
+    client = athena.aws.client("athena")
+    name = f"wg{uuid.uuid4().hex[:8]}"
+    own = f"s3://{athena.bucket}/enforced/"
+    client.create_work_group(
+        Name=name, Configuration={"ResultConfiguration": {"OutputLocation": own}}
+    )
+    made = athena.run("create table t as select 1 as a", WorkGroup=name)
+    assert made["Status"]["State"] == "SUCCEEDED"
+    glue = athena.aws.client("glue").get_table(DatabaseName=athena.database, Name="t")["Table"]
+    location = glue["StorageDescriptor"]["Location"].rstrip("/")
+    assert location == f"{own}tables/{made['QueryExecutionId']}"
+    assert athena.rows("select a from t") == [["1"]]
+    asked = f"create table u with (external_location='{athena.location('u')}') as select 1 as a"
+    assert "enforces" in athena.run(asked, WorkGroup=name)["Status"]["StateChangeReason"]
+
+
+def test_a_property_without_effect_is_refused(athena: Athena) -> None:
+    where = f"external_location='{athena.location('t')}'"
+    assert "bucket_count" in athena.fails(f"create table t with ({where}, bucket_count=4) as select 1 as a")
+    assert "write_compression" in athena.fails(
+        f"create table t with ({where}, write_compression='LZ4') as select 1 as a"
+    )

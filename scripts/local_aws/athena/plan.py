@@ -37,7 +37,8 @@ class Session:
     """What one statement works with; `scanned` counts the bytes that it reads.
 
     `files` maps paths on disk to S3 addresses, for error messages. `positional` is the table whose
-    scans also give the file and the position of each row.
+    scans also give the file and the position of each row. `output` is where a table without a
+    location goes; `enforced` says that the workgroup allows no other.
     """
 
     catalog: Any
@@ -47,6 +48,8 @@ class Session:
     now: datetime
     database: str
     cutoff: int | None = None
+    output: str = ""
+    enforced: bool = False
     scanned: int = 0
     files: dict[str, str] = field(default_factory=dict)
     made: int = 0

@@ -67,13 +67,23 @@ class Runner:
         database: str,
         connection: Any,
         cutoff: int | None,
+        output: str,
+        enforced: bool,
     ) -> Outcome:
         """Run a statement. Raises QueryFailed, or QueryCancelled at the scan cut-off."""
         statement = parse(text)
         if parameters:
             _bind(statement, parameters)
         session = Session(
-            self._catalog, self._lake, self._meta, connection, self._clock(), database, cutoff
+            self._catalog,
+            self._lake,
+            self._meta,
+            connection,
+            self._clock(),
+            database,
+            cutoff,
+            output,
+            enforced,
         )
         folder = self._folder / uuid.uuid4().hex
         try:

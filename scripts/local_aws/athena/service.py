@@ -125,8 +125,7 @@ class AthenaService:
         configuration = group.get("Configuration", {})
         own = configuration.get("ResultConfiguration", {}).get("OutputLocation")
         asked = payload.get("ResultConfiguration", {}).get("OutputLocation")
-        enforced = configuration.get("EnforceWorkGroupConfiguration", True) and own
-        location = own if enforced or not asked else asked
+        location = own if _is_enforced(configuration) or not asked else asked
         if not location:
             raise _invalid("No output location provided. An output location is required")
         execution_id = str(uuid.uuid4())
@@ -163,15 +162,16 @@ class AthenaService:
                 self._running[execution_id] = connection
             execution["Status"]["State"] = "RUNNING"
             self._history.save(execution)
-            cutoff = self._group(execution["WorkGroup"])["Configuration"].get(
-                "BytesScannedCutoffPerQuery"
-            )
+            configuration = self._group(execution["WorkGroup"])["Configuration"]
+            results_folder = execution["ResultConfiguration"]["OutputLocation"].rpartition("/")[0]
             outcome = self._runner.run(
                 execution["Query"],
                 parameters,
                 execution["QueryExecutionContext"]["Database"],
                 connection,
-                cutoff,
+                configuration.get("BytesScannedCutoffPerQuery"),
+                f"{results_folder}/tables/{execution_id}",
+                _is_enforced(configuration),
             )
             self._keep(execution, outcome)
         except QueryCancelled as cancelled:
@@ -397,6 +397,12 @@ _OPERATIONS = {
     "ListEngineVersions", "ListTagsForResource", "ListDataCatalogs", "GetDataCatalog",
     "ListDatabases", "GetDatabase", "GetTableMetadata", "ListTableMetadata",
 }  # fmt: skip
+
+
+def _is_enforced(configuration: Json) -> bool:
+    """Whether a workgroup's output location is the only one that its queries may use."""
+    own = configuration.get("ResultConfiguration", {}).get("OutputLocation")
+    return bool(own and configuration.get("EnforceWorkGroupConfiguration", True))
 
 
 def _invalid(message: str) -> AwsError:

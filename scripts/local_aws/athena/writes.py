@@ -96,7 +96,9 @@ def create_table_as(session: Session, statement: Statement, folder: Path) -> Wri
     if statement.options["no_data"]:
         sql = f"SELECT * FROM ({sql}) WHERE false"
     properties = statement.options["properties"]
-    if str(properties.get("table_type", "hive")).lower() == "iceberg":
+    kind = str(properties.get("table_type", "hive")).lower()
+    _check_properties(kind, properties)
+    if kind == "iceberg":
         return _create_iceberg(session, database, name, sql, columns, properties, folder)
     return _create_hive(session, database, name, sql, columns, properties, folder)
 
@@ -119,6 +121,27 @@ def _named(relation: Relation) -> list[tuple[str, Type]]:
                 "COLUMN_TYPE_UNKNOWN", f"line 1:1: Column type is unknown at position {index + 1}"
             )
     return columns
+
+
+_COMMON = {"table_type", "is_external", "format", "write_compression"}
+_PROPERTIES = {
+    "iceberg": _COMMON | {"location", "partitioning"},
+    "hive": _COMMON | {"location", "external_location", "partitioned_by", "bucketed_by"},
+}
+
+
+def _check_properties(kind: str, properties: Json) -> None:
+    """Raises QueryFailed for a property that would have no effect here."""
+    if kind not in _PROPERTIES:
+        raise QueryFailed("INVALID_TABLE_PROPERTY", f"Unknown table_type: {kind}")
+    unknown = sorted(set(properties) - _PROPERTIES[kind])
+    if unknown:
+        raise not_supported(f"the table property {unknown[0]} in CREATE TABLE AS")
+    text = str(properties.get("format", "parquet")).lower() != "parquet"
+    codec = "gzip" if text else "zstd" if kind == "iceberg" else "snappy"
+    asked = str(properties.get("write_compression") or codec).lower()
+    if asked != codec:
+        raise not_supported(f"write_compression {asked}: the files are {codec}")
 
 
 def _exists(session: Session, database: str, name: str) -> bool:
@@ -235,9 +258,14 @@ def _create_hive(
     if properties.get("bucketed_by"):
         raise not_supported("bucketed_by")
     location = properties.get("external_location") or properties.get("location")
-    if not location:
-        raise not_supported("a Hive CTAS without external_location")
-    location = str(location).rstrip("/") + "/"
+    if location and session.enforced:
+        raise QueryFailed(
+            "INVALID_TABLE_PROPERTY",
+            "The Create Table As Select query failed because it was submitted with an "
+            "'external_location' property to an Athena Workgroup that enforces a centralized "
+            "output location for all queries",
+        )
+    location = str(location or session.output).rstrip("/") + "/"
     if session.lake.list(location):
         raise QueryFailed(
             "HIVE_PATH_ALREADY_EXISTS", f"Target directory for table already exists: {location}"
