@@ -24,7 +24,7 @@ _COUNTRIES = ("US", "US", "US", "CA", "MX", "GB", "DE", "FR", "JP", "BR")
 _TIERS = ("none", "none", "none", "silver", "gold")
 
 _SCHEMA = """
-create table aircraft (tailnum text primary key, year integer, type text, manufacturer text,
+create table aircraft (tailnum text primary key, manufactured_year integer, type text, manufacturer text,
     model text, engines integer, seats integer, speed integer, engine text);
 create table airports (faa text primary key, name text, lat real, lon real, alt integer,
     tz integer, dst text, tzone text);

@@ -154,7 +154,7 @@ def test_every_record_is_conserved_and_a_lost_one_is_found(lakehouse: Lakehouse)
     select = ["--select", f"conserved_{table}"]
     dbt.run(["test", "--quiet", *select], quiet=True)
     athena = lakehouse.client("athena")
-    ((lost,),) = query.rows(f"select max(record_key) from silver.{table}", athena)
+    ((lost,),) = query.rows(f"select min(record_key) from silver.{table}", athena)
     query.rows(f"delete from silver.{table} where record_key = '{lost}'", athena)
     with pytest.raises(StrataError, match="dbt test failed"):
         dbt.run(["test", "--quiet", *select], quiet=True)
