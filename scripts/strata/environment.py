@@ -102,6 +102,7 @@ def apply_local(settings: Settings) -> None:
     for name in _UNSET:
         os.environ.pop(name, None)
     os.environ.update(local_variables(settings))
+    boto3.setup_default_session()  # one made before has read another configuration
 
 
 def shell_exports(settings: Settings) -> str:
