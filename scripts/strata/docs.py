@@ -22,7 +22,7 @@ def generate(project: Path = PROJECT) -> Path:
     shutil.copy(project / "target" / "static_index.html", SITE / "index.html")
     command = [str(Path(sys.executable).with_name("colibri")), "generate"]
     command += ["--manifest", "target/manifest.json", "--catalog", "target/catalog.json"]
-    command += ["--output-dir", str(SITE / "lineage"), "--light"]
+    command += ["--output-dir", str(SITE / "lineage"), "--light", "--disable-telemetry"]
     result = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     if result.returncode:
         raise StrataError(f"column lineage failed:\n{result.stdout}{result.stderr}", "")
