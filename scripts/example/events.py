@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from example.data import Row, flight_date, integer, number, value
@@ -145,8 +145,3 @@ def email(passenger: str) -> str:
 def card_number(passenger: str) -> str:
     """A passenger's card number: 16 digits."""
     return f"4{chance('card', passenger) % 10**15:015}"
-
-
-def day_of(event: Event) -> date:
-    """The UTC day on which an event happened."""
-    return event.occurred_at.date()

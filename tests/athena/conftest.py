@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from local_aws.athena.failure import QueryFailed
 from local_aws.athena.parser import parse_query
 from local_aws.athena.translate import Translator
 from local_aws.settings import Settings
+from tests.conftest import free_port
 
 NOW = datetime(2013, 1, 15, 12, 30, 45, 123456, tzinfo=UTC)
 
@@ -142,13 +142,6 @@ class Gateway:
                 aws_secret_access_key="test",  # noqa: S106
             )
         return self._clients[service]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start(state: Path) -> tuple[Gateway, subprocess.Popen[bytes]]:

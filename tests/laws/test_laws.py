@@ -160,10 +160,7 @@ def test_every_record_is_conserved_and_a_lost_one_is_found(lakehouse: Lakehouse)
         dbt.run(["test", "--quiet", *select], quiet=True)
 
 
-def test_an_incremental_run_scans_what_is_new(
-    lakehouse: Lakehouse, stage: Stage, two_days: list[Day]
-) -> None:
-    """Weeks later: the window holds the day's own objects, not those of the history."""
+def test_a_window_scans_its_own_days_and_not_the_history(lakehouse: Lakehouse) -> None:
     athena = lakehouse.client("athena")
     bronze = "bronze_flight_ops.flight_events"
     everything = scanned(f"select count(event_id) from {bronze}", athena)

@@ -137,9 +137,7 @@ class Session:
         columns = [Column(n, n, t) for n, t in rows.columns]
         return self._scan(columns, rows, None)
 
-    def translate(
-        self, query: exp.Expression, text: str, database: str | None = None
-    ) -> tuple[str, Relation]:
+    def translate(self, query: exp.Expression, text: str) -> tuple[str, Relation]:
         """DuckDB SQL of a query whose scans are ready to be read."""
         translator = self.translator(text)
         sql, relation = translator.query(query)
