@@ -1,6 +1,5 @@
 """`make bench`: how long the catalog takes over 1,000 sources, as a user would declare them."""
 
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,19 +10,15 @@ import yaml
 
 from strata import console, dbt, declarations
 from strata.catalog.plan import apply_plan, make_plan
-from strata.environment import PROJECT, client
-from tests.conftest import start
+from strata.environment import client
+from tests.conftest import copy_project, start
 
 _SOURCES = 1000
-_COPIED = ("dbt_project.yml", "profiles", "macros")
 
 
 def generate(folder: Path) -> None:
     """A dbt project with 1,000 source declarations, a file each."""
-    for name in _COPIED:
-        path = PROJECT / name
-        (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / name)
-    shutil.rmtree(folder / "macros")
+    copy_project(folder, ("dbt_project.yml", "profiles"))
     (folder / "models").mkdir()
     column = {"name": "id", "description": "Key.", "data_type": "string"}
     column["config"] = {"meta": {"type": "varchar"}}  # type: ignore[assignment]

@@ -1,18 +1,25 @@
 """Shared fixtures: a local AWS of the test session's own, with everything deployed."""
 
+import os
+import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from local_aws.clock import Clock
 from local_aws.settings import Settings
 from strata import dbt, declarations, local
 from strata.cli import deploy_all
-from strata.environment import Environment, choose, client
+from strata.environment import PROJECT, Environment, choose, client
+
+DBT_PROJECT = (
+    "dbt_project.yml", "profiles", "models", "macros", "seeds", "snapshots", "tests/dbt",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,16 +68,28 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
 
 
 def start(state: Path) -> Iterator[Lakehouse]:
-    """Start, deploy, hand out, stop."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STRATA_PORT", str(free_port()))
-        patch.setenv("STRATA_STATE", str(state))
-        settings = Settings.from_env()
-        local.up(settings)
-        try:
-            environment = choose("local")
-            sources = declarations.sources(dbt.manifest())
-            deploy_all(environment, sources)
-            yield Lakehouse(settings, environment, sources)
-        finally:
-            local.down(settings)
+    """Start, deploy, hand out, stop; what this process talked to before is chosen again."""
+    before = dict(os.environ)
+    os.environ |= {"STRATA_PORT": str(free_port()), "STRATA_STATE": str(state)}
+    settings = Settings.from_env()
+    local.up(settings)
+    try:
+        environment = choose("local")
+        sources = declarations.sources(dbt.manifest())
+        deploy_all(environment, sources)
+        yield Lakehouse(settings, environment, sources)
+    finally:
+        local.down(settings)
+        os.environ.clear()
+        os.environ.update(before)
+        boto3.setup_default_session()
+
+
+def copy_project(folder: Path, parts: Iterable[str] = DBT_PROJECT) -> Path:
+    """Copy `parts` of the dbt project into `folder`, for a test that changes it."""
+    for name in parts:
+        if (PROJECT / name).is_dir():
+            shutil.copytree(PROJECT / name, folder / name)
+        else:
+            shutil.copy(PROJECT / name, folder / name)
+    return folder

@@ -15,8 +15,9 @@ from example.summary import print_numbers, print_summary
 from local_aws.settings import Settings
 from strata import console, dbt, declarations, docs, local
 from strata.cli import deploy_all
-from strata.environment import choose
+from strata.environment import Environment, choose, client
 from strata.errors import StrataError
+from strata.operate import build_lock
 
 app = typer.Typer()
 
@@ -51,12 +52,12 @@ def demo(
     stage.open()
     leftover = _play(stage, played, last.toordinal(), day_count)
     _carry(stage)
-    first = _build("building Silver and Gold")
+    first = _build("building Silver and Gold", environment)
 
     console.step("ingesting the next days, with duplicates, late and malformed records")
     _play_messy(stage, leftover, played, mess)
     _carry(stage)
-    second = _build("building incrementally")
+    second = _build("building incrementally", environment)
 
     console.step("generating the lineage docs")
     page = docs.generate()
@@ -109,9 +110,10 @@ def _carry(stage: Stage) -> None:
         stage.carry(lambda n: bar.advance(task, n))
 
 
-def _build(title: str) -> dbt.Outcome:
+def _build(title: str, environment: Environment) -> dbt.Outcome:
     console.step(title)
-    outcome = dbt.run_with_progress(["build"], "dbt build")
+    with build_lock.exclusive(environment, client("s3")):
+        outcome = dbt.run_with_progress(["build"], "dbt build")
     tests = ", ".join(f"{count} {status}" for status, count in sorted(outcome.tests.items()))
     models = Counter(outcome.nodes)["model"]
     console.done(f"{models} models in {outcome.seconds:.0f} s; tests: {tests}")

@@ -18,6 +18,7 @@ from strata.deploy import code, stacks
 from strata.environment import Environment, choose, client, shell_exports
 from strata.errors import StrataError
 from strata.ingest import landing, stream
+from strata.operate import build_lock
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -314,7 +315,11 @@ def _carry(source: declarations.Source, environment: Environment) -> None:
 
 @app.command("build", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def build_command(context: typer.Context, env: Env = None) -> None:
-    """Run `dbt build` in the environment; further arguments go to dbt (--select, --vars, …)."""
-    _ready(env)
-    dbt.run(["build", *context.args])
+    """Run `dbt build` in the environment; further arguments go to dbt (--select, --vars, …).
+
+    One build at a time: a second one of the same schemas is refused.
+    """
+    environment = _ready(env)
+    with build_lock.exclusive(environment, client("s3")):
+        dbt.run(["build", *context.args])
     console.next_step('strata docs, or query with any Athena client: eval "$(strata env)"')

@@ -1,29 +1,35 @@
 """The lineage docs: dbt's own as one static page, and column-level lineage beside it."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+
+from dbt_colibri.lineage_extractor.extractor import DbtColumnLineageExtractor
+from dbt_colibri.report.generator import DbtColibriReportGenerator
+from sqlglot.optimizer.scope import Scope
 
 from strata import dbt
 from strata.environment import PROJECT
-from strata.errors import StrataError
-
-SITE = PROJECT / "site"
 
 
 def generate(project: Path = PROJECT) -> Path:
     """Make `site/index.html` and `site/lineage/`; both open from disk. Returns the first.
 
-    Raises StrataError when dbt or the lineage tool fails.
+    Raises StrataError when dbt fails.
     """
     dbt.run(["docs", "generate", "--static", "--quiet"], project, quiet=True)
-    SITE.mkdir(exist_ok=True)
-    shutil.copy(project / "target" / "static_index.html", SITE / "index.html")
-    command = [str(Path(sys.executable).with_name("colibri")), "generate"]
-    command += ["--manifest", "target/manifest.json", "--catalog", "target/catalog.json"]
-    command += ["--output-dir", str(SITE / "lineage"), "--light", "--disable-telemetry"]
-    result = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise StrataError(f"column lineage failed:\n{result.stdout}{result.stderr}", "")
-    return SITE / "index.html"
+    site = project / "site"
+    site.mkdir(exist_ok=True)
+    shutil.copy(project / "target" / "static_index.html", site / "index.html")
+    _column_lineage(project / "target", site / "lineage")
+    return site / "index.html"
+
+
+def _column_lineage(target: Path, folder: Path) -> None:
+    # dbt-colibri 0.3.7 asks a scope for `union_scopes`, which sqlglot 30 has renamed: without the
+    # old name every column that comes through a UNION loses its parents.
+    Scope.union_scopes = property(lambda scope: scope.set_operation_scopes)
+    extractor = DbtColumnLineageExtractor(
+        manifest_path=str(target / "manifest.json"), catalog_path=str(target / "catalog.json")
+    )
+    report = DbtColibriReportGenerator(extractor, light_mode=True, disable_telemetry=True)
+    report.generate_report(output_dir=str(folder))

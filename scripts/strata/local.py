@@ -77,9 +77,9 @@ def down(settings: Settings) -> bool:
         return False
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
-    while _is_alive(pid) and time.monotonic() < deadline:
+    while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.1)
-    if _is_alive(pid):
+    if is_alive(pid):
         os.kill(pid, signal.SIGKILL)
     _pid_file(settings).unlink(missing_ok=True)
     return True
@@ -100,16 +100,19 @@ def _pid(settings: Settings) -> int | None:
         pid = int(_pid_file(settings).read_text())
     except (FileNotFoundError, ValueError):
         return None
-    return pid if _is_alive(pid) and _is_ours(pid) else None
+    return pid if is_alive(pid) and _is_ours(pid) else None
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine runs."""
     with suppress(ChildProcessError):  # a child of this very process stays until it is waited for
         os.waitpid(pid, os.WNOHANG)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
+    except PermissionError:  # somebody else's
+        return True
     return True
 
 
