@@ -14,7 +14,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help setup demo numbers test test-all lint format docs up down reset build bench lock
+.PHONY: help setup demo numbers test test-all lint format docs slim up down reset build \
+	conformance bench lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' Makefile
@@ -50,6 +51,13 @@ reset: setup ## Stop the local AWS and delete its state
 build: setup ## dbt build on the local AWS
 	@$(STRATA) build
 
+slim: setup ## Build what differs from BASE, a checkout of main with its demo up
+	@test -f "$(BASE)/target/manifest.json" || { echo "error: no dbt manifest in '$(BASE)/target'"; \
+		echo "do: run make demo in a checkout of main, then make slim BASE=/path/to/it"; exit 1; }
+	@export STRATA_STATE="$(abspath $(BASE))/.local" && $(STRATA) deploy && \
+		STRATA_SCHEMA_PREFIX=ci_ $(STRATA) build --select state:modified+ --defer \
+			--state "$(abspath $(BASE))/target"
+
 docs: setup ## Make the lineage docs in site/
 	@$(STRATA) docs
 
@@ -72,6 +80,9 @@ format: setup ## Format Python and SQL
 	@$(BIN)/ruff check --fix --quiet scripts tests || true
 	@$(BIN)/ruff format --quiet scripts tests
 	@FIX=1 bash scripts/sql_lint.sh
+
+conformance: setup ## dbt-athena's own functional tests against the local Athena
+	@$(BIN)/python -m tests.conformance
 
 bench: setup ## Time the catalog over 1,000 generated sources
 	@$(BIN)/python -m tests.bench

@@ -22,7 +22,13 @@ def generate(folder: Path) -> None:
     (folder / "models").mkdir()
     column = {"name": "id", "description": "Key.", "data_type": "string"}
     column["config"] = {"meta": {"type": "varchar"}}  # type: ignore[assignment]
-    meta = {"ingest": "stream", "key": ["id"], "start": "2013-01-01", "owner": "ops"}
+    meta = {
+        "ingest": "stream",
+        "key": ["id"],
+        "event_time": "id",
+        "start": "2013-01-01",
+        "owner": "ops",
+    }
     for number in range(_SOURCES):
         table = {
             "name": "events",

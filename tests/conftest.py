@@ -91,5 +91,5 @@ def copy_project(folder: Path, parts: Iterable[str] = DBT_PROJECT) -> Path:
         if (PROJECT / name).is_dir():
             shutil.copytree(PROJECT / name, folder / name)
         else:
-            shutil.copy(PROJECT / name, folder / name)
+            shutil.copy2(PROJECT / name, folder / name)
     return folder

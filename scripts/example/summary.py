@@ -33,6 +33,7 @@ _PUBLISHED = {
     "without arrival": 8_713,
 }
 _TOLERANCE = 1e-9
+_GOLD = ("fct_", "dim_", "mart_", "snp_")
 
 
 def print_summary(
@@ -46,9 +47,11 @@ def print_summary(
     athena = client("athena")
     out = console.out
     out.print()
-    for title, tables in _layers(sources).items():
-        counts = _counts(tables, athena)
-        out.print(console.table(title, ("table", "rows"), counts))
+    relations = _relations()
+    columns = ("source", "Bronze", "Silver stg_", "Silver quarantine_", "duplicates merged")
+    out.print(console.table("Records", columns, _records(sources, relations, athena)))
+    gold = {name: relations[name] for name in relations if name.startswith(_GOLD)}
+    out.print(console.table("Gold", ("table", "rows"), sorted(_counts(gold, athena).items())))
     rejected = query.rows(
         "select source_table, reason, cast(sum(records) as varchar) "
         "from gold.mart_rejections group by 1, 2 order by 1, 2",
@@ -70,21 +73,35 @@ def print_summary(
     out.print(console.table("Run", ("what", "value"), facts))
 
 
-def _layers(sources: Iterable[Source]) -> dict[str, list[str]]:
-    """The tables of each layer, from the manifest of the last run."""
-    manifest = dbt.last_manifest()
-    models = [n for n in manifest["nodes"].values() if n["resource_type"] in ("model", "snapshot")]
-    names = sorted(f"{node['schema']}.{node['alias']}" for node in models)
+def _relations() -> dict[str, str]:
+    """Where each model and snapshot is, from the manifest of the last run."""
     return {
-        "Bronze": [f"{source.database}.{source.table}" for source in sources],
-        "Silver": [name for name in names if ".stg_" in name or ".quarantine_" in name],
-        "Gold": [name for name in names if name.startswith(("gold.", "snapshots."))],
+        node["name"]: f"{node['schema']}.{node['alias']}"
+        for node in dbt.last_manifest()["nodes"].values()
+        if node["resource_type"] in ("model", "snapshot")
     }
 
 
-def _counts(tables: list[str], athena: object) -> list[tuple[str, int]]:
-    union = " union all ".join(f"select '{name}', count(*) from {name}" for name in tables)
-    return sorted((str(name), int(count or 0)) for name, count in query.rows(union, athena))
+def _records(
+    sources: Iterable[Source], relations: dict[str, str], athena: object
+) -> list[tuple[str, int, int, int, int]]:
+    """A source's records: those that arrived are accepted, quarantined, or duplicates of these."""
+    names = {source.name: source.name.replace(".", "__") for source in sources}
+    bronze = _counts({s.name: f"{s.database}.{s.table}" for s in sources}, athena)
+    accepted = _counts({s: relations[f"stg_{name}"] for s, name in names.items()}, athena)
+    rejected = _counts({s: relations[f"quarantine_{name}"] for s, name in names.items()}, athena)
+    return [
+        (s, bronze[s], accepted[s], rejected[s], bronze[s] - accepted[s] - rejected[s])
+        for s in names
+    ]
+
+
+def _counts(tables: dict[str, str], athena: object) -> dict[str, int]:
+    """The rows of each table, by its name in `tables`."""
+    union = " union all ".join(
+        f"select '{name}', count(*) from {relation}" for name, relation in tables.items()
+    )
+    return {str(name): int(count or 0) for name, count in query.rows(union, athena)}
 
 
 def print_numbers() -> bool:

@@ -12,13 +12,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.clock import Clock
 from local_aws.settings import Settings
-from strata import console, dbt, declarations, docs, doctor, local
+from strata import console, dbt, declarations, docs, doctor, local, query
+from strata.catalog import scaffold
 from strata.catalog.plan import Plan, apply_plan, make_plan
 from strata.deploy import code, stacks
-from strata.environment import Environment, choose, client, shell_exports
+from strata.environment import PROJECT, Environment, choose, client, shell_exports
 from strata.errors import StrataError
 from strata.ingest import landing, stream
 from strata.operate import build_lock
+from strata.operate.cost import price
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -239,6 +241,18 @@ def catalog_apply(
     _apply_catalog(_sources(), _ready(env), allow_breaking)
 
 
+@catalog_app.command("scaffold")
+def catalog_scaffold(
+    source: Annotated[str, typer.Argument(help="<system>.<table>, a declared source")],
+) -> None:
+    """Write the Silver models of a declared source, with their tests, to start from."""
+    declared = declarations.find(_sources(), source)
+    for path in scaffold.write(declared, PROJECT):
+        console.done(str(path.relative_to(PROJECT)))
+    console.next_step("add the rules of the source to the base_ model, names to the stg_ model")
+    console.next_step(f"strata build --select source:{source}+")
+
+
 def _apply_catalog(
     sources: list[declarations.Source], environment: Environment, allow_breaking: bool
 ) -> None:
@@ -311,6 +325,27 @@ def _carry(source: declarations.Source, environment: Environment) -> None:
     glue = client("glue")
     run = landing.follow(landing.start(source, environment, glue), environment, glue)
     console.done(f"{source.name}: job run {run.run_id} succeeded in {run.seconds} s")
+
+
+@app.command("query")
+def query_command(
+    sql: Annotated[str, typer.Argument(help="Athena SQL, one statement")],
+    env: Env = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a query through Athena and print its rows, the bytes it scanned and their price."""
+    _ready(env)
+    result = query.run(sql, client("athena"))
+    if as_json:
+        print(json.dumps([dict(zip(result.columns, row, strict=True)) for row in result.rows]))
+        return
+    if result.columns:
+        rows = [["NULL" if cell is None else cell for cell in row] for row in result.rows]
+        console.out.print(console.table(sql.split("\n")[0], result.columns, rows))
+    console.done(
+        f"{len(result.rows):,} rows, {result.scanned_bytes:,} bytes scanned, "
+        f"{price(result.scanned_bytes):.5f} USD, {result.milliseconds:,} ms"
+    )
 
 
 @app.command("build", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -14,6 +14,7 @@ MASKS = ("hash", "redact", "last4")
 _TYPE = re.compile(
     r"varchar|integer|bigint|double|boolean|date|timestamp|decimal\(\d{1,2},\s*\d{1,2}\)"
 )
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _GLUE_TYPES = {"varchar": "string", "integer": "int"}
 
 
@@ -42,6 +43,7 @@ class Source:
     file_format: str
     ingest: str
     key: tuple[str, ...]
+    event_time: str
     start: str
     owner: str
     description: str
@@ -77,7 +79,7 @@ def _source(node: Json) -> Source:
             raise StrataError(
                 f"{where}: {member} is {of.get(member)!r}", f"use one of {', '.join(allowed)}"
             )
-    for member in ("key", "start", "owner"):
+    for member in ("key", "event_time", "start", "owner"):
         if not meta.get(member):
             raise StrataError(f"{where}: meta.{member} is missing", "see docs/sources.md")
     location = external.get("location") or ""
@@ -98,6 +100,7 @@ def _source(node: Json) -> Source:
         file_format=external["file_format"],
         ingest=meta["ingest"],
         key=tuple(meta["key"]),
+        event_time=meta["event_time"],
         start=str(meta["start"]),
         owner=meta["owner"],
         description=node["description"].strip(),
@@ -108,6 +111,11 @@ def _source(node: Json) -> Source:
 def _column(column: Json, where: str) -> Column:
     meta = (column.get("config") or {}).get("meta") or column.get("meta") or {}
     declared, mask = str(meta.get("type") or ""), meta.get("mask")
+    if not _NAME.fullmatch(column["name"]):
+        raise StrataError(
+            f"{where}: a column has the name {column['name']!r}",
+            "use lower-case letters, digits and underscores",
+        )
     if not _TYPE.fullmatch(declared):
         raise StrataError(
             f"{where}: column {column['name']} has the unknown type {declared!r}",

@@ -20,12 +20,13 @@ from typing import Any
 import pytest
 
 from example.events import PASSENGERS, card_number, email, passenger_id
-from example.stage import Day, Record, Stage, days
+from example.stage import Day, Stage
 from local_aws.settings import Settings
 from strata import dbt, local, query
 from strata.environment import PROJECT
 from strata.errors import StrataError
 from tests.conftest import Lakehouse
+from tests.laws.story import days_in_part, records_of, stage_of
 
 MODELS = ["stg_flight_ops__flight_events", "stg_ticketing__payments", "stg_registry__aircraft"]
 GOLD = ["fct_flights", "fct_payments", "dim_aircraft"]
@@ -36,38 +37,14 @@ FLIGHTS_PER_DAY = 120
 
 @pytest.fixture(scope="module")
 def stage(lakehouse: Lakehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The source systems, opened, with dbt's own files out of the way."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DBT_TARGET_PATH", str(tmp_path_factory.mktemp("target")))
-        patch.setenv("DBT_LOG_PATH", str(tmp_path_factory.mktemp("logs")))
-        made = Stage(lakehouse.environment, lakehouse.settings, lakehouse.sources)
-        made.clock.reset()
-        made.open()
-        yield made
+    """The source systems of the lakehouse."""
+    yield from stage_of(lakehouse, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def two_days() -> list[Day]:
     """Two days of departures, a part of the flights each."""
-    played = []
-    for day in days(date(2013, 1, 2)):
-        if not day.flights:
-            break
-        flights = day.flights[:FLIGHTS_PER_DAY]
-        kept = {(f["carrier"], int(f["flight"]), f["origin"]) for f in flights}
-        events = [
-            event
-            for event in day.events
-            if "flight" not in event.fields
-            or tuple(event.fields[n] for n in ("carrier", "flight", "origin")) in kept
-        ]
-        played.append(Day(day.day, events, flights))
-    return played
-
-
-def records_of(day: Day) -> list[Record]:
-    """A day's records in their order."""
-    return [(event.source, event.payload()) for event in day.events]
+    return days_in_part(date(2013, 1, 2), lambda day: True, FLIGHTS_PER_DAY)
 
 
 def build() -> None:
@@ -158,29 +135,6 @@ def test_every_record_is_conserved_and_a_lost_one_is_found(lakehouse: Lakehouse)
     query.rows(f"delete from silver.{table} where record_key = '{lost}'", athena)
     with pytest.raises(StrataError, match="dbt test failed"):
         dbt.run(["test", "--quiet", *select], quiet=True)
-
-
-def test_a_window_scans_its_own_days_and_not_the_history(lakehouse: Lakehouse) -> None:
-    athena = lakehouse.client("athena")
-    bronze = "bronze_flight_ops.flight_events"
-    everything = scanned(f"select count(event_id) from {bronze}", athena)
-    one_day = scanned(
-        f"select count(event_id) from {bronze} where (year = 2013 and month = 1 and day between 2 "
-        "and 2)",
-        athena,
-    )
-    assert 0 < one_day < everything
-
-
-def scanned(sql: str, athena: Any) -> int:
-    """The bytes that a query scans."""
-    query_id = athena.start_query_execution(QueryString=sql, WorkGroup="strata")["QueryExecutionId"]
-    while True:
-        execution = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
-        if execution["Status"]["State"] == "SUCCEEDED":
-            size: int = execution["Statistics"]["DataScannedInBytes"]
-            return size
-        assert execution["Status"]["State"] in ("QUEUED", "RUNNING"), execution
 
 
 def test_no_personal_data_outside_landing_and_the_stream(lakehouse: Lakehouse) -> None:

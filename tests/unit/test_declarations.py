@@ -15,7 +15,15 @@ NODE: dict[str, Any] = {
     "schema": "bronze_a",
     "description": "d",
     "external": {"location": "a/b/", "file_format": "json"},
-    "config": {"meta": {"ingest": "stream", "key": ["id"], "start": "2013-01-01", "owner": "o"}},
+    "config": {
+        "meta": {
+            "ingest": "stream",
+            "key": ["id"],
+            "event_time": "at",
+            "start": "2013-01-01",
+            "owner": "o",
+        }
+    },
     "columns": {"id": {"name": "id", "config": {"meta": {"type": "varchar"}}}},
 }
 
@@ -35,6 +43,8 @@ def test_a_good_one_is_read() -> None:
     [
         (("columns", "id", "config", "meta", "type"), "varhcar", "unknown type 'varhcar'"),
         (("columns", "id", "config", "meta", "mask"), "blur", "unknown mask 'blur'"),
+        (("columns", "id", "name"), "{{ id }}", "a column has the name '{{ id }}'"),
+        (("config", "meta", "event_time"), None, "meta.event_time is missing"),
         (("config", "meta", "ingest"), "fax", "ingest is 'fax'"),
         (("external", "file_format"), "xml", "file_format is 'xml'"),
         (("external", "location"), "s3://b/a", "location is 's3://b/a'"),

@@ -65,7 +65,10 @@ def _acquire(place: dict[str, str], body: str, s3: Any) -> str:
     except ClientError as error:
         if error.response["Error"]["Code"] not in _TAKEN:
             raise
-    found = s3.get_object(**place)
+    try:
+        found = s3.get_object(**place)
+    except s3.exceptions.NoSuchKey:  # that build has ended just now
+        return _acquire(place, body, s3)
     holder = json.loads(found["Body"].read())
     if not _is_abandoned(holder, found["LastModified"]):
         raise StrataError(
@@ -80,4 +83,3 @@ def _is_abandoned(holder: dict[str, Any], renewed_at: datetime) -> bool:
     if (datetime.now(UTC) - renewed_at).total_seconds() > _STALE_AFTER_SECONDS:
         return True
     return holder["host"] == socket.gethostname() and not is_alive(holder["pid"])
-
