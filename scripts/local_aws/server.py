@@ -42,6 +42,7 @@ def run(settings: Settings) -> None:
 
 def application(settings: Settings) -> Asgi:
     """The ASGI application of one local AWS; its services live as long as the server."""
+    from local_aws.athena.api import metrics
     from local_aws.athena.service import AthenaService
     from local_aws.cloudformation import register
 
@@ -56,6 +57,9 @@ def application(settings: Settings) -> Asgi:
         disk_path=ministack.object_path,
         clock=clock.now,
         state_dir=settings.state / "athena",
+        publish=lambda execution: client("cloudwatch").put_metric_data(
+            Namespace=metrics.NAMESPACE, MetricData=metrics.data(execution)
+        ),
     )
     firehose_state = settings.state / "firehose"
     streams = DeliveryStreams(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -38,7 +39,8 @@ class Session:
 
     `files` maps paths on disk to S3 addresses, for error messages. `positional` is the table whose
     scans also give the file and the position of each row. `output` is where a table without a
-    location goes; `enforced` says that the workgroup allows no other.
+    location goes; `enforced` says that the workgroup allows no other. `planned` counts the seconds
+    that planning takes.
     """
 
     catalog: Any
@@ -51,6 +53,7 @@ class Session:
     output: str = ""
     enforced: bool = False
     scanned: int = 0
+    planned: float = 0.0
     files: dict[str, str] = field(default_factory=dict)
     made: int = 0
     positional: tuple[str, str] | None = None
@@ -139,8 +142,10 @@ class Session:
 
     def translate(self, query: exp.Expression, text: str) -> tuple[str, Relation]:
         """DuckDB SQL of a query whose scans are ready to be read."""
+        started = time.monotonic()
         translator = self.translator(text)
         sql, relation = translator.query(query)
+        self.planned += time.monotonic() - started
         self.prepare(translator, [relation])
         return sql, relation
 
@@ -150,9 +155,11 @@ class Session:
 
     def prepare(self, translator: Translator, roots: list[Relation]) -> None:
         """Make the views of all scans, as their filters and needed columns allow."""
+        started = time.monotonic()
         finish(translator.relations, roots)
         for scan in translator.scans:
             self._make_view(scan)
+        self.planned += time.monotonic() - started
         if self.cutoff and self.scanned > self.cutoff:
             raise QueryCancelled(
                 "Query cancelled! Bytes scanned limit was exceeded: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,12 +34,30 @@ _WRITES: dict[str, Callable[[Session, Statement, Path], writes.Written]] = {
 
 
 @dataclass(frozen=True)
+class Request:
+    """A statement to run: its text, the parameters for its `?`, and what its workgroup allows.
+
+    `cutoff` is the most bytes that it may scan, `output` where a table without a location goes;
+    `enforced` says that the workgroup allows no other.
+    """
+
+    text: str
+    parameters: list[str]
+    database: str
+    cutoff: int | None
+    output: str
+    enforced: bool
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """A finished statement: its result, the bytes that it scanned and Athena's statement type."""
+    """A finished statement: its result, the bytes that it scanned, Athena's statement type, and
+    the seconds that its planning took."""
 
     result: Result
     scanned: int
     statement_type: str
+    planned: float = 0.0
 
 
 class Runner:
@@ -60,37 +79,29 @@ class Runner:
         self._clock = clock
         self._folder = folder
 
-    def run(
-        self,
-        text: str,
-        parameters: list[str],
-        database: str,
-        connection: Any,
-        cutoff: int | None,
-        output: str,
-        enforced: bool,
-    ) -> Outcome:
+    def run(self, request: Request, connection: Any) -> Outcome:
         """Run a statement. Raises QueryFailed, or QueryCancelled at the scan cut-off."""
-        statement = parse(text)
-        if parameters:
-            _bind(statement, parameters)
+        started = time.monotonic()
+        statement = parse(request.text)
+        _bind(statement, request.parameters)
         session = Session(
-            self._catalog,
-            self._lake,
-            self._meta,
-            connection,
-            self._clock(),
-            database,
-            cutoff,
-            output,
-            enforced,
+            catalog=self._catalog,
+            lake=self._lake,
+            meta=self._meta,
+            con=connection,
+            now=self._clock(),
+            database=request.database,
+            cutoff=request.cutoff,
+            output=request.output,
+            enforced=request.enforced,
+            planned=time.monotonic() - started,
         )
         folder = self._folder / uuid.uuid4().hex
         try:
             result = self._result(session, statement, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        return Outcome(result, session.scanned, statement.type)
+        return Outcome(result, session.scanned, statement.type, session.planned)
 
     def _result(self, session: Session, statement: Statement, folder: Path) -> Result:
         if statement.kind == "select":

@@ -1,4 +1,4 @@
-"""What is kept over a restart: workgroups and query executions with their results, in SQLite."""
+"""What is kept over a restart, in SQLite: workgroups, saved queries, executions and results."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ Json = dict[str, Any]
 
 _SCHEMA = """
 create table if not exists work_groups (name text primary key, body text not null);
+create table if not exists saved_queries (
+    kind text, work_group text, id text, body text not null, primary key (kind, work_group, id)
+);
 create table if not exists executions (
     number integer primary key autoincrement, id text unique not null, work_group text not null,
     token text, body text not null, result text
@@ -51,8 +54,55 @@ class History:
         self._rows("insert or replace into work_groups values (?, ?)", name, json.dumps(body))
 
     def delete_work_group(self, name: str) -> None:
-        """Forget a workgroup; its executions stay."""
+        """Forget a workgroup and its saved queries; its executions stay."""
+        self._rows("delete from saved_queries where work_group = ?", name)
         self._rows("delete from work_groups where name = ?", name)
+
+    def is_in_use(self, work_group: str) -> bool:
+        """Whether a workgroup has executions or saved queries."""
+        return bool(self.ids(work_group, None, 1)) or bool(
+            self._rows("select 1 from saved_queries where work_group = ? limit 1", work_group)
+        )
+
+    def save_query(self, kind: str, work_group: str, query_id: str, body: Json) -> None:
+        """Create or replace a saved query; `kind` is named or prepared."""
+        values = (kind, work_group, query_id, json.dumps(body))
+        self._rows("insert or replace into saved_queries values (?, ?, ?, ?)", *values)
+
+    def saved_query(self, kind: str, work_group: str, query_id: str) -> Json | None:
+        """A saved query."""
+        rows = self._rows(
+            "select body from saved_queries where kind = ? and work_group = ? and id = ?",
+            kind,
+            work_group,
+            query_id,
+        )
+        return json.loads(rows[0][0]) if rows else None
+
+    def named_query(self, query_id: str) -> Json | None:
+        """A named query, whatever its workgroup."""
+        rows = self._rows(
+            "select body from saved_queries where kind = 'named' and id = ?", query_id
+        )
+        return json.loads(rows[0][0]) if rows else None
+
+    def saved_queries(self, kind: str, work_group: str) -> list[Json]:
+        """A workgroup's saved queries, by their ids."""
+        rows = self._rows(
+            "select body from saved_queries where kind = ? and work_group = ? order by id",
+            kind,
+            work_group,
+        )
+        return [json.loads(row[0]) for row in rows]
+
+    def delete_query(self, kind: str, work_group: str, query_id: str) -> None:
+        """Forget a saved query."""
+        self._rows(
+            "delete from saved_queries where kind = ? and work_group = ? and id = ?",
+            kind,
+            work_group,
+            query_id,
+        )
 
     def save(self, execution: Json, token: str | None = None) -> None:
         """Create or replace an execution."""

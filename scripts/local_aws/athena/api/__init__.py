@@ -1,0 +1,1 @@
+"""Athena's API: requests, workgroups, saved queries, executions and their life cycle."""
