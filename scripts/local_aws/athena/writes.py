@@ -19,12 +19,13 @@ from sqlglot import exp
 
 from local_aws.errors import AwsError
 
-from . import engine, hive, iceberg
+from . import casts, engine, hive, iceberg
+from .expression import Expr, fail_text
 from .failure import QueryFailed, not_supported
 from .iceberg import Change
 from .parser import Statement
 from .plan import Session
-from .relations import Relation
+from .relations import Column, Relation
 from .types import Type, common, literal, quote, to_duckdb, to_hive
 
 Json = dict[str, Any]
@@ -409,29 +410,28 @@ def _coerced(
                 "line 1:1: Insert query has mismatched column types: Table: "
                 f"{[str(known[n]) for n in names]}, Query: {[str(c.type) for c in given]}",
             )
-    source = {name: c.sql_name for name, c in zip(names, given, strict=True)}
+    stored = {name: _stored(c, known[name]) for name, c in zip(names, given, strict=True)}
     shown = ", ".join(
-        f"CAST({quote(source[n]) if n in source else 'NULL'} AS {to_duckdb(t)}) AS {quote(n)}"
-        for n, t in columns
+        f"{stored.get(name, f'CAST(NULL AS {to_duckdb(kind)})')} AS {quote(name)}"
+        for name, kind in columns
     )
     return f"SELECT {shown} FROM ({sql})"
 
 
 def _assignable(given: Type, wanted: Type) -> bool:
-    """Whether Trino stores a value of one type in a column of another by itself."""
-    if given == wanted or given.name == "unknown":
-        return True
-    if given.is_text and wanted.is_text:
-        return True
-    if given.name == wanted.name and given.name in ("timestamp", "timestamptz", "decimal"):
-        return True
-    if given.name == wanted.name and given.items:
-        return all(
-            _assignable(a, b) for a, b in zip(given.items, wanted.items, strict=False)
-        ) and len(given.items) == len(wanted.items)
-    if given.is_numeric and wanted.is_numeric:
-        return common(given, wanted) == wanted or wanted.name in ("decimal", "double", "real")
-    return common(given, wanted) == wanted
+    """Whether Trino stores a value of one type in a column of another: they have a common type."""
+    return common(given, wanted) is not None
+
+
+def _stored(column: Column, wanted: Type) -> str:
+    """SQL of a column's value as a table's type has it: cast as Trino casts, but never truncated."""
+    value = casts.cast(Expr(quote(column.sql_name), column.type, wall=column.wall), wanted).sql
+    if not (wanted.args and wanted.is_text and column.type.is_text):
+        return value
+    message = f"Cannot truncate non-space characters when casting from {column.type} to {wanted} on INSERT"
+    too_long = f"length(rtrim({quote(column.sql_name)})) > {wanted.args[0]}"
+    failing = fail_text("INVALID_CAST_ARGUMENT", message, "VARCHAR")
+    return f"CASE WHEN {too_long} THEN {failing} ELSE {value} END"
 
 
 # --- MERGE, UPDATE, DELETE
@@ -545,16 +545,15 @@ def _materialize(session: Session, query: exp.Expression, text: str, table: iceb
     types = dict(table.columns())
     shown = []
     for name, column in zip(names, relation.columns, strict=True):
-        source = quote(column.sql_name)
         if name in types:
             if not _assignable(column.type, types[name]):
                 raise QueryFailed(
                     "TYPE_MISMATCH",
                     f"line 1:1: column '{name}' is {types[name]}, the value is {column.type}",
                 )
-            shown.append(f"CAST({source} AS {to_duckdb(types[name])}) AS {quote(name)}")
+            shown.append(f"{_stored(column, types[name])} AS {quote(name)}")
         else:
-            shown.append(f"{source} AS {quote(name)}")
+            shown.append(f"{quote(column.sql_name)} AS {quote(name)}")
     create = f"CREATE OR REPLACE TEMP TABLE strata_change AS SELECT {', '.join(shown)} FROM ({sql})"
     engine.run(session.con, create, session.files)
 
