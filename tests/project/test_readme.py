@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strata import query
+from strata import dbt, query
 from strata.environment import PROJECT
 from tests.conftest import DBT_PROJECT, Lakehouse, copy_project
 
@@ -36,6 +36,7 @@ def checkout(tmp_path: Path) -> Path:
 def test_a_newcomer_adds_a_source(empty_lakehouse: Lakehouse, checkout: Path) -> None:
     (declaration,) = blocks("Add a source of your own", "yaml")
     (checkout / "models/bronze/shop.yml").write_text(declaration)
+    dbt.run(["seed"], checkout, quiet=True)  # as the demo leaves it
     script = "".join(blocks("Add a source of your own", "console"))
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],

@@ -14,11 +14,11 @@ _CHANGE_COLUMNS = (
     Column("_committed_at", "timestamp", None, "When the source committed the change, in UTC."),
     Column("_change_sequence", "varchar", None, "Position in the source's log; zeros for a load."),
 )
-_EXAMPLES = {
+_EXAMPLES: dict[str, Any] = {
     "varchar": "a", "integer": 1, "bigint": 1, "double": 1.5, "boolean": True,
     "date": "2013-01-01", "timestamp": "2013-01-01 09:00:00",
 }  # fmt: skip
-_CHANGE_EXAMPLES = {"_op": "I", "_change_sequence": "0" * 35}
+_CHANGE_EXAMPLES: dict[str, Any] = {"_op": "I", "_change_sequence": "0" * 35}
 
 
 def write(source: Source, project: Path) -> list[Path]:
@@ -90,6 +90,8 @@ def _context(source: Source, is_text: bool) -> dict[str, Any]:
 
 def _example(column: Column, is_text: bool) -> Any:
     value = _CHANGE_EXAMPLES.get(column.name, _EXAMPLES.get(column.type, 1.25))
+    if is_text and column.type == "timestamp":
+        return f"{value.replace(' ', 'T')}Z"
     return _text(value) if is_text else value
 
 
