@@ -67,7 +67,7 @@ def _context(source: Source, is_text: bool) -> dict[str, Any]:
     columns = source.columns + (_CHANGE_COLUMNS if is_changes else ())
     key = [*source.key, "_change_sequence"] if is_changes else list(source.key)
     by_name = {column.name: column for column in columns}
-    texts = [f"trim({name})" if is_text else f"cast({name} as varchar)" for name in key]
+    texts = [_key_text(by_name[name], is_text) for name in key]
     return {
         "system": system,
         "table": table,
@@ -84,8 +84,29 @@ def _context(source: Source, is_text: bool) -> dict[str, Any]:
         "bound": {"stream": "_occurred_at", "cdc": "_change_sequence"}.get(source.ingest),
         "record_key": " || '|' || ".join(f"coalesce({text}, '~')" for text in texts),
         "arrived_at": "2013-01-02T00:00:00Z" if is_text else "2013-01-02 00:00:00",
-        "example_key": "|".join(_text(_example(by_name[name], is_text)) for name in key),
+        "example_key": "|".join(_example_key(by_name[name]) for name in key),
     }
+
+
+def _key_text(column: Column, is_text: bool) -> str:
+    """SQL of a key column's text in Silver, from its value in Bronze."""
+    if not is_text:
+        kind = "timestamp(6)" if column.type == "timestamp" else column.type
+        return f"cast(cast({column.name} as {kind}) as varchar)"
+    trimmed = f"trim({column.name})"
+    if column.type == "timestamp":
+        instant = f"from_iso8601_timestamp_nanos({trimmed})"
+        return f"cast(cast(at_timezone({instant}, 'UTC') as timestamp(6)) as varchar)"
+    return (
+        trimmed
+        if column.type == "varchar"
+        else f"cast(try_cast({trimmed} as {column.type}) as varchar)"
+    )
+
+
+def _example_key(column: Column) -> str:
+    fraction = ".000000" if column.type == "timestamp" else ""
+    return _text(_CHANGE_EXAMPLES.get(column.name, _EXAMPLES.get(column.type, 1.25))) + fraction
 
 
 def _example(column: Column, is_text: bool) -> Any:
