@@ -1,0 +1,143 @@
+"""Runs the data tests of each model against its mutants, as dbt compiles them."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from strata import dbt
+from strata.errors import StrataError
+from tests.mutants.faults import Column, Model, Mutant, mutants
+
+# Two cores answer on a laptop; a third query is parsed meanwhile.
+_THREADS = 3
+_BUILT_FIRST = "build it first: make demo (or, after a change, .venv/bin/strata build)"
+
+Query = Callable[[str], list[list[Any]]]
+Tests = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a mutant: the test that caught it, or None, and the tests that crashed."""
+
+    mutant: Mutant
+    caught_by: str | None
+    errors: tuple[str, ...] = ()
+
+
+def compiled() -> dict[str, Any]:
+    """dbt's manifest with every data test compiled, without a window: faults may be old."""
+    with tempfile.TemporaryDirectory() as target:
+        dbt.run(
+            ["compile", "--quiet", "--select", "test_type:data", "--target-path", target]
+            + ["--vars", "{test_window_days: 0}"],
+            quiet=True,
+        )
+        loaded: dict[str, Any] = json.loads((Path(target) / "manifest.json").read_text())
+    return loaded
+
+
+def models(manifest: dict[str, Any]) -> dict[str, Model]:
+    """The models by their unique id."""
+    return {
+        key: Model(
+            node["name"],
+            node["relation_name"],
+            tuple(Column(c["name"], c["data_type"]) for c in node["columns"].values()),
+        )
+        for key, node in sorted(manifest["nodes"].items())
+        if node["resource_type"] == "model"
+    }
+
+
+def tests_of(unique_id: str, manifest: dict[str, Any]) -> dict[str, str]:
+    """The tests that judge a model, name to SQL: those that read it and nothing made from it.
+
+    What is made from a faulty output is faulty too: a test between the two would find a difference
+    here, and none after `dbt build`.
+    """
+    nodes = manifest["nodes"]
+    made_from_it = _descendants(unique_id, nodes)
+    relation = nodes[unique_id]["relation_name"]
+    found = {
+        node["name"]: node["compiled_code"]
+        for node in nodes.values()
+        if node["resource_type"] == "test"
+        and unique_id in node["depends_on"]["nodes"]
+        and made_from_it.isdisjoint(node["depends_on"]["nodes"])
+        and relation in node["compiled_code"]
+    }
+    return dict(sorted(found.items(), key=lambda test: len(test[1])))  # the cheap ones first
+
+
+def _descendants(unique_id: str, nodes: Mapping[str, Any]) -> set[str]:
+    found: set[str] = set()
+    while True:
+        grown = {
+            key
+            for key, node in nodes.items()
+            if node["resource_type"] != "test"
+            and not ({unique_id} | found).isdisjoint(node["depends_on"]["nodes"])
+        }
+        if grown == found:
+            return found
+        found = grown
+
+
+def plant(model: Model, tests: Tests, query: Query) -> list[Mutant]:
+    """The mutants of a model that change its output.
+
+    Raises StrataError when the model is not built or its tests fail without a fault.
+    """
+    candidates = list(mutants(model))
+    effects = ", ".join(mutant.effect for mutant in candidates)
+    try:
+        counts = query(f"select {effects} from {model.relation}")[0]
+        healthy = f"(select {model.listed} from {model.relation})"
+        failing = [name for name, sql in tests.items() if _fails(sql, model, healthy, query)]
+    except StrataError as error:
+        raise StrataError(
+            f"{model.name} cannot be tested: {error.message}", _BUILT_FIRST
+        ) from error
+    if failing:
+        raise StrataError(f"{failing[0]} fails without any fault", _BUILT_FIRST)
+    return [mutant for mutant, n in zip(candidates, counts, strict=True) if int(n)]
+
+
+def judge(mutant: Mutant, tests: Tests, query: Query) -> Finding:
+    """Run the tests against a mutant until one of them returns a row."""
+    errors = []
+    for name, sql in tests.items():
+        try:
+            if _fails(sql, mutant.model, mutant.relation, query):
+                return Finding(mutant, name, tuple(errors))
+        except StrataError as error:  # a crash is no finding
+            errors.append(f"{name}: {error.message}")
+    return Finding(mutant, None, tuple(errors))
+
+
+def _fails(sql: str, model: Model, relation: str, query: Query) -> bool:
+    return bool(query(f"select 1 from (\n{sql.replace(model.relation, relation)}\n) limit 1"))
+
+
+def planted(
+    chosen: Mapping[str, Model], manifest: dict[str, Any], query: Query
+) -> list[tuple[Mutant, Tests]]:
+    """Every mutant of the chosen models that has an effect, with the tests that judge it."""
+
+    def of_model(item: tuple[str, Model]) -> list[tuple[Mutant, Tests]]:
+        tests = tests_of(item[0], manifest)
+        return [(mutant, tests) for mutant in plant(item[1], tests, query)]
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return [pair for pairs in pool.map(of_model, chosen.items()) for pair in pairs]
+
+
+def findings(pairs: Iterable[tuple[Mutant, Tests]], query: Query) -> Iterator[Finding]:
+    """Judge the mutants, several at a time, in their order."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(lambda pair: judge(*pair, query), pairs)
