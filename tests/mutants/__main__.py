@@ -18,10 +18,13 @@ from tests.mutants import harness
 from tests.mutants.faults import Model
 from tests.mutants.harness import Finding
 
+app = typer.Typer(pretty_exceptions_enable=False)
+
 _LEAST_PERCENT = 95.0
 _ACCEPTED = Path(__file__).with_name("accepted.yml")
 
 
+@app.command()
 def main(
     select: Annotated[
         list[str] | None, typer.Option(help="Only this model; may be repeated.")
@@ -133,4 +136,4 @@ def _table(title: str, found: Sequence[Finding], key: Callable[[Finding], str]) 
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

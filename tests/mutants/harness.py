@@ -61,7 +61,7 @@ def tests_of(unique_id: str, manifest: dict[str, Any]) -> dict[str, str]:
     here, and none after `dbt build`.
     """
     nodes = manifest["nodes"]
-    made_from_it = _descendants(unique_id, nodes)
+    made_from_it = _descendants(unique_id, manifest["child_map"])
     relation = nodes[unique_id]["relation_name"]
     found = {
         node["name"]: node["compiled_code"]
@@ -74,18 +74,14 @@ def tests_of(unique_id: str, manifest: dict[str, Any]) -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda test: len(test[1])))  # the cheap ones first
 
 
-def _descendants(unique_id: str, nodes: Mapping[str, Any]) -> set[str]:
+def _descendants(unique_id: str, children: Mapping[str, list[str]]) -> set[str]:
     found: set[str] = set()
-    while True:
-        grown = {
-            key
-            for key, node in nodes.items()
-            if node["resource_type"] != "test"
-            and not ({unique_id} | found).isdisjoint(node["depends_on"]["nodes"])
-        }
-        if grown == found:
-            return found
-        found = grown
+    waiting = [unique_id]
+    while waiting:
+        grown = set(children.get(waiting.pop(), ())) - found
+        found |= grown
+        waiting += grown
+    return found
 
 
 def plant(model: Model, tests: Tests, query: Query) -> list[Mutant]:

@@ -107,5 +107,10 @@ def test_a_test_of_what_is_made_from_a_model_does_not_judge_it() -> None:
         "test_against_other": node("test", "test_against_other", ["base", "other"]),
         "test_stg": node("test", "test_stg", ["stg", "base"]),
     }
-    assert set(harness.tests_of("base", {"nodes": nodes})) == {"test_base", "test_against_other"}
-    assert set(harness.tests_of("stg", {"nodes": nodes})) == {"test_stg"}
+    children = {
+        "base": ["stg", "test_base", "test_against_other", "test_stg"],
+        "stg": ["test_stg"],
+    }
+    manifest = {"nodes": nodes, "child_map": children}
+    assert set(harness.tests_of("base", manifest)) == {"test_base", "test_against_other"}
+    assert set(harness.tests_of("stg", manifest)) == {"test_stg"}
