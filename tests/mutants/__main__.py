@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,8 @@ _ACCEPTED = Path(__file__).with_name("accepted.yml")
 @app.command()
 def main(
     select: Annotated[
-        list[str] | None, typer.Option(help="Only this model; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Only the models of this name (fct_*); may be repeated."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
 ) -> None:
@@ -75,11 +77,17 @@ def run(select: Sequence[str]) -> list[Finding]:
     return found
 
 
-def _selected(models: dict[str, Model], names: Sequence[str]) -> dict[str, Model]:
-    unknown = set(names) - {model.name for model in models.values()}
-    if unknown:
-        raise StrataError(f"no model is named {sorted(unknown)[0]}", "dbt ls --resource-type model")
-    return {key: m for key, m in models.items() if not names or m.name in names}
+def _selected(models: dict[str, Model], patterns: Sequence[str]) -> dict[str, Model]:
+    chosen = {
+        key: model
+        for key, model in models.items()
+        if any(fnmatch(model.name, pattern) for pattern in patterns or ["*"])
+    }
+    if not chosen:
+        raise StrataError(
+            f"no model is named {', '.join(patterns)}", "dbt ls --resource-type model"
+        )
+    return chosen
 
 
 def percent(found: Sequence[Finding]) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,11 +44,17 @@ def compiled() -> dict[str, Any]:
 
 def models(manifest: dict[str, Any]) -> dict[str, Model]:
     """The models by their unique id."""
+    hashed = {
+        node["attached_node"]: node["test_metadata"]["kwargs"]["columns"]
+        for node in manifest["nodes"].values()
+        if node.get("test_metadata", {}).get("name") == "intact_records"
+    }
     return {
         key: Model(
             node["name"],
             node["relation_name"],
             tuple(Column(c["name"], c["data_type"]) for c in node["columns"].values()),
+            tuple(hashed.get(key, ())),
         )
         for key, node in sorted(manifest["nodes"].items())
         if node["resource_type"] == "model"
@@ -63,7 +70,7 @@ def tests_of(unique_id: str, manifest: dict[str, Any]) -> dict[str, str]:
     nodes = manifest["nodes"]
     made_from_it = _descendants(unique_id, manifest["child_map"])
     relation = nodes[unique_id]["relation_name"]
-    found = {
+    return {
         node["name"]: node["compiled_code"]
         for node in nodes.values()
         if node["resource_type"] == "test"
@@ -71,7 +78,6 @@ def tests_of(unique_id: str, manifest: dict[str, Any]) -> dict[str, str]:
         and made_from_it.isdisjoint(node["depends_on"]["nodes"])
         and relation in node["compiled_code"]
     }
-    return dict(sorted(found.items(), key=lambda test: len(test[1])))  # the cheap ones first
 
 
 def _descendants(unique_id: str, children: Mapping[str, list[str]]) -> set[str]:
@@ -84,24 +90,28 @@ def _descendants(unique_id: str, children: Mapping[str, list[str]]) -> set[str]:
     return found
 
 
-def plant(model: Model, tests: Tests, query: Query) -> list[Mutant]:
-    """The mutants of a model that change its output.
+def plant(model: Model, tests: Tests, query: Query) -> tuple[list[Mutant], Tests]:
+    """The mutants of a model that change its output; the tests, the fastest first.
 
     Raises StrataError when the model is not built or its tests fail without a fault.
     """
     candidates = list(mutants(model))
     effects = ", ".join(mutant.effect for mutant in candidates)
+    healthy = f"(select {model.listed} from {model.relation})"
+    seconds = {}
     try:
         counts = query(f"select {effects} from {model.relation}")[0]
-        healthy = f"(select {model.listed} from {model.relation})"
-        failing = [name for name, sql in tests.items() if _fails(sql, model, healthy, query)]
+        for name, sql in tests.items():
+            started = time.monotonic()
+            if _fails(sql, model, healthy, query):
+                raise StrataError(f"{name} fails without any fault")
+            seconds[name] = time.monotonic() - started
     except StrataError as error:
         raise StrataError(
             f"{model.name} cannot be tested: {error.message}", _BUILT_FIRST
         ) from error
-    if failing:
-        raise StrataError(f"{failing[0]} fails without any fault", _BUILT_FIRST)
-    return [mutant for mutant, n in zip(candidates, counts, strict=True) if int(n)]
+    fastest_first = {name: tests[name] for name in sorted(tests, key=seconds.__getitem__)}
+    return [m for m, rows in zip(candidates, counts, strict=True) if int(rows)], fastest_first
 
 
 def judge(mutant: Mutant, tests: Tests, query: Query) -> Finding:
@@ -126,8 +136,8 @@ def planted(
     """Every mutant of the chosen models that has an effect, with the tests that judge it."""
 
     def of_model(item: tuple[str, Model]) -> list[tuple[Mutant, Tests]]:
-        tests = tests_of(item[0], manifest)
-        return [(mutant, tests) for mutant in plant(item[1], tests, query)]
+        effective, tests = plant(item[1], tests_of(item[0], manifest), query)
+        return [(mutant, tests) for mutant in effective]
 
     with ThreadPoolExecutor(_THREADS) as pool:
         return [pair for pairs in pool.map(of_model, chosen.items()) for pair in pairs]

@@ -25,7 +25,7 @@ TESTS = {
     "unique_key": f"select order_id from {RELATION} group by 1 having count(*) <> 1",
     "known_key": f"select order_id from {RELATION} where order_id not like 'O%'",
     "sane_amount": f"select * from {RELATION} where not coalesce(amount_usd between 1 and 99, false)",
-    "all_rows": f"select count(*) from {RELATION} having count(*) <> 25",
+    "all_rows": f"select count(*) from {RELATION} having count(*) < 25",
 }
 
 
@@ -42,7 +42,8 @@ def query() -> Any:
 
 def judged(tests: dict[str, str], query: Any) -> list[harness.Finding]:
     """What becomes of every mutant of the orders."""
-    return [harness.judge(mutant, tests, query) for mutant in harness.plant(ORDERS, tests, query)]
+    planted, _ = harness.plant(ORDERS, tests, query)
+    return [harness.judge(mutant, tests, query) for mutant in planted]
 
 
 def test_each_fault_is_caught_by_the_test_for_it_or_survives(query: Any) -> None:
@@ -70,11 +71,11 @@ def test_a_weaker_test_lets_faults_survive(query: Any) -> None:
 
 def test_what_changes_nothing_is_not_planted(query: Any) -> None:
     query(f"delete from {RELATION}")
-    assert harness.plant(ORDERS, {}, query) == []
+    assert harness.plant(ORDERS, {}, query) == ([], {})
 
 
 def test_a_crash_catches_nothing(query: Any) -> None:
-    (mutant, *_) = harness.plant(ORDERS, {}, query)
+    (mutant, *_), _ = harness.plant(ORDERS, {}, query)
 
     def crash(sql: str) -> list[list[Any]]:
         raise StrataError("query failed: no such function")
