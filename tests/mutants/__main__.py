@@ -2,27 +2,23 @@
 
 import json
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from local_aws.settings import Settings
 from strata import console, local, query
 from strata.environment import choose, client
 from strata.errors import StrataError
-from tests.mutants import harness
+from tests.mutants import harness, report
 from tests.mutants.faults import Model
 from tests.mutants.harness import Finding
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
 _LEAST_PERCENT = 95.0
-_ACCEPTED = Path(__file__).with_name("accepted.yml")
 
 
 @app.command()
@@ -39,21 +35,21 @@ def main(
     95 % of the faults are caught.
     """
     try:
-        found = run(select or [])
+        found, idle = run(select or [])
     except StrataError as error:
         console.err.print(f"[bold red]error:[/] {error.message}", soft_wrap=True)
         console.err.print(f"[yellow]do:[/] {error.hint}", soft_wrap=True)
         sys.exit(1)
     if as_json:
-        print(json.dumps(summary(found), indent=2))
+        print(json.dumps(report.summary(found, idle), indent=2))
     else:
-        show(found)
-    if percent(found) < _LEAST_PERCENT:
+        report.show(found, idle)
+    if report.percent(found) < _LEAST_PERCENT:
         sys.exit(1)
 
 
-def run(select: Sequence[str]) -> list[Finding]:
-    """Judge the mutants of the selected models (all when none is named)."""
+def run(select: Sequence[str]) -> tuple[list[Finding], int]:
+    """Judge the mutants of the selected models; returns also how many would change nothing."""
     choose("local")
     settings = Settings.from_env()
     if not local.status(settings).is_up:
@@ -68,13 +64,14 @@ def run(select: Sequence[str]) -> list[Finding]:
         def ask(sql: str) -> list[list[Any]]:
             return query.rows(sql, athena)
 
-        pairs = harness.planted(chosen, manifest, ask)
-        bar.update(task, description="running their tests", total=len(pairs))
+        trials = harness.trials(chosen, manifest, ask)
+        planted = sum(len(trial.mutants) for trial in trials)
+        bar.update(task, description="running their tests", total=planted)
         found = []
-        for finding in harness.findings(pairs, ask):
+        for finding in harness.findings(trials, ask):
             found.append(finding)
             bar.advance(task)
-    return found
+    return found, sum(len(trial.idle) for trial in trials)
 
 
 def _selected(models: dict[str, Model], patterns: Sequence[str]) -> dict[str, Model]:
@@ -88,59 +85,6 @@ def _selected(models: dict[str, Model], patterns: Sequence[str]) -> dict[str, Mo
             f"no model is named {', '.join(patterns)}", "dbt ls --resource-type model"
         )
     return chosen
-
-
-def percent(found: Sequence[Finding]) -> float:
-    """The share of the mutants that were caught."""
-    return 100 * sum(f.caught_by is not None for f in found) / len(found) if found else 100.0
-
-
-def survivors(found: Sequence[Finding]) -> list[dict[str, str]]:
-    """The mutants that no test caught, with the reason why that is accepted, if it is."""
-    accepted: dict[str, str] = yaml.safe_load(_ACCEPTED.read_text()) or {}
-    return [
-        {"name": f.mutant.name, "accepted": accepted.get(f.mutant.name, "")}
-        for f in found
-        if f.caught_by is None
-    ]
-
-
-def summary(found: Sequence[Finding]) -> dict[str, Any]:
-    """The result as plain data."""
-    return {
-        "planted": len(found),
-        "caught": sum(f.caught_by is not None for f in found),
-        "percent": round(percent(found), 2),
-        "survivors": survivors(found),
-        "errors": [f"{f.mutant.name}: {error}" for f in found for error in f.errors],
-        "caught_by": {f.mutant.name: f.caught_by for f in found if f.caught_by},
-    }
-
-
-def show(found: Sequence[Finding]) -> None:
-    """Print the tables, then the survivors by name."""
-    for title, key in (
-        ("fault", lambda f: f.mutant.fault.split(" (")[0]),
-        ("layer", lambda f: f.mutant.model.layer),
-    ):
-        console.out.print(_table(title, found, key))
-    survived = survivors(found)
-    if survived:
-        rows = [(s["name"], s["accepted"] or "[red]to be caught[/]") for s in survived]
-        console.out.print(console.table("Survivors", ("mutant", "why that is accepted"), rows))
-    for finding in found:
-        for error in finding.errors:
-            console.out.print(f"[red]error[/] {finding.mutant.name}: {error}", soft_wrap=True)
-    console.done(
-        f"{len(found) - len(survived):,} of {len(found):,} faults are caught: {percent(found):.1f} %"
-    )
-
-
-def _table(title: str, found: Sequence[Finding], key: Callable[[Finding], str]) -> Any:
-    all_of, caught = Counter(map(key, found)), Counter(key(f) for f in found if f.caught_by)
-    rows = [(k, n, caught[k], f"{100 * caught[k] / n:.1f}") for k, n in sorted(all_of.items())]
-    rows.append(("all", len(found), sum(caught.values()), f"{percent(found):.1f}"))
-    return console.table(f"Faults by {title}", (title, "planted", "caught", "%"), rows)
 
 
 if __name__ == "__main__":

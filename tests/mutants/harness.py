@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import compress
+from operator import not_
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,15 @@ _BUILT_FIRST = "build it first: make demo (or, after a change, .venv/bin/strata 
 
 Query = Callable[[str], list[list[Any]]]
 Tests = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The mutants of a model and the tests that judge them; `idle` mutants change nothing."""
+
+    mutants: tuple[Mutant, ...]
+    idle: tuple[Mutant, ...]
+    tests: Tests
 
 
 @dataclass(frozen=True)
@@ -90,8 +101,8 @@ def _descendants(unique_id: str, children: Mapping[str, list[str]]) -> set[str]:
     return found
 
 
-def plant(model: Model, tests: Tests, query: Query) -> tuple[list[Mutant], Tests]:
-    """The mutants of a model that change its output; the tests, the fastest first.
+def plant(model: Model, tests: Tests, query: Query) -> Trial:
+    """The mutants of a model, and its tests with the fastest first.
 
     Raises StrataError when the model is not built or its tests fail without a fault.
     """
@@ -110,8 +121,12 @@ def plant(model: Model, tests: Tests, query: Query) -> tuple[list[Mutant], Tests
         raise StrataError(
             f"{model.name} cannot be tested: {error.message}", _BUILT_FIRST
         ) from error
-    fastest_first = {name: tests[name] for name in sorted(tests, key=seconds.__getitem__)}
-    return [m for m, rows in zip(candidates, counts, strict=True) if int(rows)], fastest_first
+    effective = [int(rows) > 0 for rows in counts]
+    return Trial(
+        mutants=tuple(compress(candidates, effective)),
+        idle=tuple(compress(candidates, map(not_, effective))),
+        tests={name: tests[name] for name in sorted(tests, key=seconds.__getitem__)},
+    )
 
 
 def judge(mutant: Mutant, tests: Tests, query: Query) -> Finding:
@@ -130,20 +145,19 @@ def _fails(sql: str, model: Model, relation: str, query: Query) -> bool:
     return bool(query(f"select 1 from (\n{sql.replace(model.relation, relation)}\n) limit 1"))
 
 
-def planted(
-    chosen: Mapping[str, Model], manifest: dict[str, Any], query: Query
-) -> list[tuple[Mutant, Tests]]:
-    """Every mutant of the chosen models that has an effect, with the tests that judge it."""
+def trials(chosen: Mapping[str, Model], manifest: dict[str, Any], query: Query) -> list[Trial]:
+    """A trial for each of the chosen models."""
 
-    def of_model(item: tuple[str, Model]) -> list[tuple[Mutant, Tests]]:
-        effective, tests = plant(item[1], tests_of(item[0], manifest), query)
-        return [(mutant, tests) for mutant in effective]
+    def trial(item: tuple[str, Model]) -> Trial:
+        unique_id, model = item
+        return plant(model, tests_of(unique_id, manifest), query)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return [pair for pairs in pool.map(of_model, chosen.items()) for pair in pairs]
+        return list(pool.map(trial, chosen.items()))
 
 
-def findings(pairs: Iterable[tuple[Mutant, Tests]], query: Query) -> Iterator[Finding]:
+def findings(prepared: Iterable[Trial], query: Query) -> Iterator[Finding]:
     """Judge the mutants, several at a time, in their order."""
+    pairs = [(mutant, trial.tests) for trial in prepared for mutant in trial.mutants]
     with ThreadPoolExecutor(_THREADS) as pool:
         yield from pool.map(lambda pair: judge(*pair, query), pairs)

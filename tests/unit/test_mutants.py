@@ -7,8 +7,8 @@ import pytest
 
 from strata.errors import StrataError
 from tests.mutants import harness
-from tests.mutants.__main__ import percent, summary
 from tests.mutants.faults import Column, Model
+from tests.mutants.report import percent, summary
 
 RELATION = '"memory"."main"."fct_orders"'
 ORDERS = Model(
@@ -37,13 +37,12 @@ def query() -> Any:
         f"create table {RELATION} as select 'O' || i as order_id, cast(i as integer) as amount_usd,"
         " false as gift, cast(null as varchar) as note from range(1, 26) as numbers (i)"
     )
-    return lambda sql: database.execute(sql).fetchall()
+    return lambda sql: database.cursor().execute(sql).fetchall()
 
 
 def judged(tests: dict[str, str], query: Any) -> list[harness.Finding]:
     """What becomes of every mutant of the orders."""
-    planted, _ = harness.plant(ORDERS, tests, query)
-    return [harness.judge(mutant, tests, query) for mutant in planted]
+    return list(harness.findings([harness.plant(ORDERS, tests, query)], query))
 
 
 def test_each_fault_is_caught_by_the_test_for_it_or_survives(query: Any) -> None:
@@ -60,7 +59,7 @@ def test_each_fault_is_caught_by_the_test_for_it_or_survives(query: Any) -> None
         "fct_orders.gift: null": None,
         "fct_orders.gift: flipped": None,
     }
-    survivors = [survivor["name"] for survivor in summary(found)["survivors"]]
+    survivors = [survivor["name"] for survivor in summary(found, idle=0)["survivors"]]
     assert survivors == ["fct_orders.gift: null", "fct_orders.gift: flipped"]
 
 
@@ -71,11 +70,13 @@ def test_a_weaker_test_lets_faults_survive(query: Any) -> None:
 
 def test_what_changes_nothing_is_not_planted(query: Any) -> None:
     query(f"delete from {RELATION}")
-    assert harness.plant(ORDERS, {}, query) == ([], {})
+    trial = harness.plant(ORDERS, {}, query)
+    assert not trial.mutants
+    assert "fct_orders: lost rows" in [mutant.name for mutant in trial.idle]
 
 
 def test_a_crash_catches_nothing(query: Any) -> None:
-    (mutant, *_), _ = harness.plant(ORDERS, {}, query)
+    mutant = harness.plant(ORDERS, {}, query).mutants[0]
 
     def crash(sql: str) -> list[list[Any]]:
         raise StrataError("query failed: no such function")
