@@ -24,7 +24,7 @@ _UNITS = (
     (r"rate$", "{} * 1e2"),  # in percent
     (r"millibars|pressure", "{} / 1e1"),  # in kilopascals
     (r"hhmm|_time$", "{0} / 100 * 60 + {0} % 100"),  # in minutes since midnight
-    (r"degrees|_dir$|lat|lon", "{} * 1.745e-2"),  # in radians
+    (r"degrees|_dir$|latitude|longitude|^lat$|^lon$", "{} * 1.745e-2"),  # in radians
 )
 
 
@@ -88,23 +88,22 @@ class Mutant:
         return f"{self.model.name}{self.place}: {self.fault}"
 
 
+def healthy(model: Model) -> str:
+    """The model's output as it is, through the same subqueries as a mutant's."""
+    return _hashed_again(model, f"(select {model.listed} from {model.relation})")
+
+
 def mutants(model: Model) -> Iterator[Mutant]:
     """Every fault that fits the model and its columns."""
-    numbered = (
-        f"(select *, row_number() over (order by {model.sort}) as row_number from {model.relation})"
+    remainders = (
+        f"(select *, row_number() over (order by {model.sort}) % {_SHARE} as remainder "
+        f"from {model.relation})"
     )
-    chosen = f"row_number % {_SHARE} = 1"
-    once, again = f"select {model.listed} from {model.relation}", f"select {model.listed}"
-    yield Mutant(
-        model,
-        "duplicate key",
-        "",
-        "count(*)",
-        f"({once} union all {again} from {numbered} where {chosen})",
-    )
-    yield Mutant(
-        model, "lost rows", "", "count(*)", f"({again} from {numbered} where not {chosen})"
-    )
+    every_row = f"select {model.listed} from {model.relation}"
+    tenth = f"select {model.listed} from {remainders} where remainder = 1"
+    others = f"select {model.listed} from {remainders} where remainder <> 1"
+    yield Mutant(model, "duplicate key", "", "count(*)", f"({every_row} union all {tenth})")
+    yield Mutant(model, "lost rows", "", "count(*)", f"({others})")
     for column in model.columns:
         for fault, wrong, is_rare in _wrong_values(column):
             yield _in_column(model, column, fault, f"cast({wrong} as {column.type})", is_rare)
@@ -157,6 +156,8 @@ def _in_column(model: Model, column: Column, fault: str, wrong: str, is_rare: bo
 
 def _hashed_again(model: Model, relation: str) -> str:
     """A model that computes a wrong value hashes the wrong value: the hash betrays nothing."""
+    if not model.hashed:
+        return relation
     texts = [f"coalesce(cast({name} as varchar), '~')" for name in model.hashed]
     joined = " || '|' || ".join(texts)
     content_hash = f"lower(to_hex(md5(to_utf8({joined}))))"

@@ -13,7 +13,7 @@ from typing import Any
 
 from strata import dbt
 from strata.errors import StrataError
-from tests.mutants.faults import Column, Model, Mutant, mutants
+from tests.mutants.faults import Column, Model, Mutant, healthy, mutants
 
 # Two cores answer on a laptop; a third query is parsed meanwhile.
 _THREADS = 3
@@ -108,13 +108,12 @@ def plant(model: Model, tests: Tests, query: Query) -> Trial:
     """
     candidates = list(mutants(model))
     effects = ", ".join(mutant.effect for mutant in candidates)
-    healthy = f"(select {model.listed} from {model.relation})"
     seconds = {}
     try:
         counts = query(f"select {effects} from {model.relation}")[0]
         for name, sql in tests.items():
             started = time.monotonic()
-            if _fails(sql, model, healthy, query):
+            if _fails(sql, model, healthy(model), query):
                 raise StrataError(f"{name} fails without any fault")
             seconds[name] = time.monotonic() - started
     except StrataError as error:
