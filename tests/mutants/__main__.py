@@ -16,7 +16,7 @@ from tests.mutants import harness, report
 from tests.mutants.faults import Model
 from tests.mutants.harness import Finding
 
-app = typer.Typer(pretty_exceptions_enable=False)
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 _LEAST_PERCENT = 95.0
 

@@ -55,7 +55,7 @@ def show(found: Sequence[Finding], idle: int) -> None:
         console.out.print(console.table("Survivors", ("mutant", "why that is accepted"), rows))
     for finding in found:
         for error in finding.errors:
-            console.out.print(f"[red]error[/] {finding.mutant.name}: {error}", soft_wrap=True)
+            console.out.print(f"[red]crashed[/] on {finding.mutant.name}: {error}", soft_wrap=True)
     console.done(
         f"{len(found) - len(survived):,} of {len(found):,} faults are caught: {percent(found):.1f} %"
         f" ({idle:,} more would change nothing)"
