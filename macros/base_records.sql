@@ -16,6 +16,15 @@
 {%- endmacro -%}
 
 
+{#- A column of a source in its declared type: sources in text are parsed. -#}
+{%- macro as_declared(column, type, is_text) -%}
+    {%- if is_text -%}
+        {{ return(parse(column, type)) }}
+    {%- endif -%}
+    {{ return('cast(' ~ column ~ ' as ' ~ type | replace('timestamp', 'timestamp(6)') ~ ')') }}
+{%- endmacro -%}
+
+
 {#- The columns of a text source in their declared types, and what did not parse. -#}
 {%- macro parsed_columns(types) -%}
     {%- for column, type in types.items() %}

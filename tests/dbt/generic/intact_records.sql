@@ -52,6 +52,7 @@ where
     or _arrived_at is null
     or _occurred_at is null
     or (cardinality(rejections) = 0 and _occurred_at <> {{ occurred_at }})
+    or _occurred_at not in (_arrived_at, coalesce({{ occurred_at }}, _arrived_at))
 
 union all
 

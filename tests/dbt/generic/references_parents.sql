@@ -1,5 +1,8 @@
-{#- Every value is found in its parent: `parents` lists {column, to, field}. Null refers to nothing. -#}
+{#- Every value is found in its parent: `parents` lists {column, to, field}. Null refers to nothing.
+    `to_window` is the date or timestamp column of a parent with history that the window prunes by. -#}
 {% test references_parents(model, parents) %}
+
+{%- set window = window_of_test() %}
 
 with children as (
 
@@ -9,14 +12,18 @@ with children as (
 
 {% for parent in parents %}
 select
-    '{{ parent.column }}' as column_name,
-    cast(children.{{ parent.column }} as varchar) as orphan
+    '{{ parent.column | replace("'", "''") }}' as column_name,
+    cast({{ parent.column }} as varchar) as orphan
 from children
-left join {{ parent.to }} as parent_{{ loop.index }}
-    on children.{{ parent.column }} = parent_{{ loop.index }}.{{ parent.field }}
 where
-    children.{{ parent.column }} is not null
-    and parent_{{ loop.index }}.{{ parent.field }} is null
+    {{ parent.column }} not in (
+        select {{ parent.field }} from {{ parent.to }}
+        where
+            {{ parent.field }} is not null
+            {%- if window and parent.to_window %}
+            and {{ parent.to_window }} >= timestamp '{{ window.first }} 00:00:00'
+            {%- endif %}
+    )
 {{ 'union all' if not loop.last }}
 {% endfor %}
 

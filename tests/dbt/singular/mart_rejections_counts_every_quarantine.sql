@@ -1,4 +1,5 @@
--- Every rejected record is counted once under each of its reasons, whatever table it came from.
+-- Every rejected record is counted once under each of its reasons, on the day that it arrived,
+-- whatever table it came from.
 {%- set tables = [
     'flight_ops__flight_events',
     'registry__aircraft',
@@ -16,8 +17,10 @@ with quarantined as (
     {% for table in tables -%}
     select
         '{{ table | replace("__", ".") }}' as source_table,
-        coalesce(sum(cardinality(rejections)), 0) as reasons
+        cast(_arrived_at as date) as arrived_date,
+        sum(cardinality(rejections)) as reasons
     from {{ ref('quarantine_' ~ table) }}
+    group by 2
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
@@ -26,16 +29,21 @@ counted as (
 
     select
         source_table,
+        arrived_date,
         sum(records) as reasons
     from {{ ref('mart_rejections') }}
-    group by source_table
+    group by 1, 2
 
 )
 
 select
-    quarantined.source_table,
+    coalesce(quarantined.source_table, counted.source_table) as source_table,
+    coalesce(quarantined.arrived_date, counted.arrived_date) as arrived_date,
     quarantined.reasons as quarantined_reasons,
     counted.reasons as counted_reasons
 from quarantined
-left join counted on quarantined.source_table = counted.source_table
-where quarantined.reasons <> coalesce(counted.reasons, 0)
+full outer join counted
+    on
+        quarantined.source_table = counted.source_table
+        and quarantined.arrived_date = counted.arrived_date
+where quarantined.reasons is distinct from counted.reasons

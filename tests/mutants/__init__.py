@@ -1,0 +1,1 @@
+"""Plants faults in the models' outputs, to see whether their tests find them."""
