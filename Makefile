@@ -87,7 +87,7 @@ format: setup ## Format Python and SQL
 conformance: setup ## dbt-athena's own functional tests against the local Athena
 	@$(BIN)/python -m tests.conformance
 
-bench: setup ## Time the catalog over 1,000 generated sources
+bench: setup ## Time the catalog over 1,000 sources, and Athena beside DuckDB
 	@$(BIN)/python -m tests.bench
 
 lock: setup ## Resolve the dependencies anew
