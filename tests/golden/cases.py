@@ -1,0 +1,101 @@
+"""The record of golden answers: files of tab-separated values below tests/athena/golden.
+
+A line is a case: its SQL (an expression or a query), the types of the result, the answer, and why
+the embedded Athena refuses it, if it does. `# trap: <name>` and `# topic: <name>` head the cases
+that follow. The answer is JSON (a value, or the rows of a query), or an error's name after the
+type `error`. Cases and reasons are written by hand, types and answers by `make golden` alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[1] / "athena" / "golden"
+#: The engine that answered, with its version.
+ENGINE = FOLDER / "engine.txt"
+#: The time at which every query starts: what now() gives.
+START = "2013-01-15T12:30:45.123456Z"
+_ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question and Trino's answer: `types` and `answer`, or `error`."""
+
+    sql: str
+    heading: str
+    types: tuple[str, ...] = ()
+    answer: Any = None
+    error: str = ""
+    refused: str = ""
+
+    @property
+    def trap(self) -> str:
+        """The trap that the case belongs to, or nothing."""
+        kind, _, name = self.heading.partition(": ")
+        return name if kind == "trap" else ""
+
+    @property
+    def is_query(self) -> bool:
+        return self.sql.split(maxsplit=1)[0] in ("select", "with", "values", "table")
+
+    @property
+    def query(self) -> str:
+        return self.sql if self.is_query else f"select {self.sql}"
+
+    @property
+    def rows(self) -> list[list[Any]]:
+        return self.answer if self.is_query else [[self.answer]]
+
+    def answered(self, answer: dict[str, Any]) -> Case:
+        """The case with what Golden.java says."""
+        if error := answer.get("error"):
+            return replace(self, types=(), answer=None, error=error)
+        rows = answer["rows"] if self.is_query else answer["rows"][0][0]
+        return replace(self, types=tuple(answer["types"]), answer=rows, error="")
+
+
+def read(path: Path) -> Iterator[Case]:
+    """The cases of one file, in order."""
+    heading = ""
+    for line in path.read_text().splitlines():
+        if line.startswith("# "):
+            heading = line[2:]
+            continue
+        sql, types, answer, refused = (line.split("\t") + ["", "", ""])[:4]
+        case = Case(sql, heading, refused=refused)
+        if types == _ERROR:
+            case = replace(case, error=answer)
+        elif types:
+            case = replace(case, types=tuple(types.split("; ")), answer=json.loads(answer))
+        yield case
+
+
+def write(path: Path, cases: list[Case]) -> None:
+    """Write the cases of one file, with their headings."""
+    lines: list[str] = []
+    heading = ""
+    for case in cases:
+        if case.heading != heading:
+            heading = case.heading
+            lines.append(f"# {heading}")
+        if case.error:
+            fields = [case.sql, _ERROR, case.error]
+        else:
+            answer = json.dumps(case.answer, ensure_ascii=False)
+            fields = [case.sql, "; ".join(case.types), answer]
+        lines.append("\t".join([*fields, case.refused] if case.refused else fields))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def files() -> list[Path]:
+    return sorted(FOLDER.glob("*.tsv"))
+
+
+def load() -> list[Case]:
+    """Every case of the record."""
+    return [case for path in files() for case in read(path)]
