@@ -9,10 +9,14 @@ type `error`. Cases and reasons are written by hand, types and answers by `make 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from local_aws.athena.types import Type
 
 FOLDER = Path(__file__).parents[1] / "athena" / "golden"
 #: The engine that answered, with its version.
@@ -29,7 +33,7 @@ class Case:
     sql: str
     heading: str
     types: tuple[str, ...] = ()
-    answer: Any = None
+    answer: Any = field(default=None, compare=False)
     error: str = ""
     refused: str = ""
 
@@ -38,6 +42,10 @@ class Case:
         """The trap that the case belongs to, or nothing."""
         kind, _, name = self.heading.partition(": ")
         return name if kind == "trap" else ""
+
+    @property
+    def is_answered(self) -> bool:
+        return bool(self.types or self.error)
 
     @property
     def is_query(self) -> bool:
@@ -62,7 +70,7 @@ class Case:
 def read(path: Path) -> Iterator[Case]:
     """The cases of one file, in order."""
     heading = ""
-    for line in path.read_text().splitlines():
+    for line in path.read_text().rstrip("\n").split("\n"):
         if line.startswith("# "):
             heading = line[2:]
             continue
@@ -99,3 +107,44 @@ def files() -> list[Path]:
 def load() -> list[Case]:
     """Every case of the record."""
     return [case for path in files() for case in read(path)]
+
+
+def value(found: Any, kind: Type) -> Any:
+    """A value of the record as DuckDB gives it to Python."""
+    if found is None:
+        return None
+    if kind.name in ("real", "double"):
+        return float(found.replace("Infinity", "inf"))
+    if kind.name == "varbinary":
+        return bytes.fromhex(found)
+    if kind.name == "timestamp":
+        return datetime.fromisoformat(found)
+    if kind.name == "timestamptz":
+        return _milliseconds(found)
+    if kind.name.startswith("interval"):
+        return _units(found)
+    if kind.name == "array":
+        return [value(item, kind.items[0]) for item in found]
+    if kind.name == "row":
+        return [value(item, t) for item, t in zip(found, kind.items, strict=True)]
+    if kind.name == "map":
+        return [(value(k, kind.items[0]), value(v, kind.items[1])) for k, v in found]
+    return found
+
+
+def _milliseconds(stamp: str) -> str:
+    """A timestamp with time zone with three digits of fraction at least: Athena prints these."""
+    day, time, zone = stamp.split(" ", 2)
+    whole, _, fraction = time.partition(".")
+    return f"{day} {whole}.{fraction.ljust(3, '0')} {zone}"
+
+
+def _units(interval: str) -> int:
+    """The milliseconds or the months of an interval as Trino prints it."""
+    match = re.fullmatch(r"(-?)(?:(\d+)-(\d+)|(\d+) (\d+):(\d+):(\d+)\.(\d+))", interval)
+    assert match
+    sign = -1 if match[1] else 1
+    if match[2]:
+        return sign * (int(match[2]) * 12 + int(match[3]))
+    days, hours, minutes, seconds, millis = (int(g) for g in match.groups()[3:])
+    return sign * ((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + millis)

@@ -1,4 +1,7 @@
-"""`make golden`: ask Trino for the answers to all cases and rewrite the record."""
+"""`make golden`: ask Trino for the answers to all cases and rewrite the record.
+
+`--new` asks only for the answers that are missing.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def ask(queries: list[str]) -> list[dict[str, Any]]:
              "compile", "exec:java", f"-Dexec.args={arguments}"],
             check=True,
         )  # fmt: skip
-        return [json.loads(line) for line in answered.read_text().splitlines()]
+        return [json.loads(line) for line in answered.read_text().rstrip("\n").split("\n")]
 
 
 def main() -> None:
@@ -37,10 +40,12 @@ def main() -> None:
                 f"error: {tool} is not installed\n"
                 "do: install a JDK 17 or later and Maven; only new answers need them, tests do not"
             )
+    only_new = "--new" in sys.argv
     found = {path: list(cases.read(path)) for path in cases.files()}
-    answers = iter(ask([case.query for listed in found.values() for case in listed]))
+    asked = [c for listed in found.values() for c in listed if not (only_new and c.is_answered)]
+    answers = dict(zip(asked, ask([case.query for case in asked]), strict=True))
     for path, listed in found.items():
-        cases.write(path, [case.answered(next(answers)) for case in listed])
+        cases.write(path, [c.answered(answers[c]) if c in answers else c for c in listed])
     version = re.search(r"<trino.version>(.*)</trino.version>", _POM.read_text())
     assert version
     cases.ENGINE.write_text(f"Trino {version[1]}\n")

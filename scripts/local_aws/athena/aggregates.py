@@ -38,7 +38,7 @@ class Call:
     arguments: str
     type: Type
     wrap: str = "{}"
-    wall: str | None = None
+    zone: str | None = None
 
 
 Build = Callable[[list[Expr], bool], Call]
@@ -84,8 +84,8 @@ def _same(function: str) -> Build:
     def build(args: list[Expr], distinct: bool) -> Call:
         if len(args) != 1:
             raise not_supported(f"{function} with {len(args)} arguments")
-        wall = LOST if args[0].wall else None
-        return Call(function, args[0].sql, args[0].type, wall=wall)
+        zone = LOST if args[0].zone else None
+        return Call(function, args[0].sql, args[0].type, zone=zone)
 
     return build
 
@@ -94,8 +94,8 @@ def _by(function: str) -> Build:
     def build(args: list[Expr], distinct: bool) -> Call:
         if len(args) != 2:
             raise not_supported(f"{function} with {len(args)} arguments")
-        wall = LOST if args[0].wall else None
-        return Call(function, _sqls(args), args[0].type, wall=wall)
+        zone = LOST if args[0].zone else None
+        return Call(function, _sqls(args), args[0].type, zone=zone)
 
     return build
 
@@ -185,8 +185,8 @@ def _shift(function: str) -> Callable[[list[Expr]], Call]:
     def build(args: list[Expr]) -> Call:
         sqls = [args[0].sql, *(a.sql for a in args[1:2]), *(
             casts.cast(a, args[0].type).sql for a in args[2:3])]  # fmt: skip
-        wall = LOST if args[0].wall else None
-        return Call(function, ", ".join(sqls), args[0].type, wall=wall)
+        zone = LOST if args[0].zone else None
+        return Call(function, ", ".join(sqls), args[0].type, zone=zone)
 
     return build
 

@@ -11,8 +11,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from .engine import java_double
 from .types import VARCHAR, Type
+from .udfs import java_double
 
 Json = dict[str, Any]
 
@@ -40,10 +40,18 @@ def text(value: Any, kind: Type) -> str | None:
         return f"{value:f}" if isinstance(value, Decimal) else str(value)
     if name == "timestamp":
         return _timestamp(value, kind.args[0] if kind.args else 3)
+    if name == "timestamptz" and isinstance(value, str):
+        return value  # printed by SQL, in the value's own zone
     if name == "timestamptz":
         return f"{_timestamp(value, kind.args[0] if kind.args else 3)} UTC"
     if name == "date" and isinstance(value, date):
         return value.isoformat()
+    if name == "char":
+        return str(value).ljust(kind.args[0])
+    if name == "interval day to second":
+        return _interval(value)
+    if name == "interval year to month":
+        return f"{'-' if value < 0 else ''}{abs(value) // 12}-{abs(value) % 12}"
     if name == "varbinary":
         return " ".join(f"{byte:02x}" for byte in value)
     if name == "array":
@@ -60,6 +68,13 @@ def text(value: Any, kind: Type) -> str | None:
             f"{field or f'field{i}'}={_inner(part, t)}" for i, (field, t, part) in enumerate(fields)
         ) + "}"  # fmt: skip
     return str(value)
+
+
+def _interval(millis: int) -> str:
+    seconds, fraction = divmod(abs(millis), 1000)
+    days, seconds = divmod(seconds, 86_400)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction:03}"
+    return f"{'-' if millis < 0 else ''}{days} {clock}"
 
 
 def _inner(value: Any, kind: Type) -> str:
