@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from . import casts_json as json
-from .expression import Expr, fail, fail_text
+from . import zones
+from .expression import Expr, bind, fail, fail_text
 from .failure import QueryFailed
 from .types import DOUBLE, INTEGERS, UNKNOWN, Type, common, literal, to_duckdb
 
 _INTEGER = r"[+-]?[0-9]+"
 _DECIMAL = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _DOUBLE = rf"\s*([+-]?(NaN|Infinity)|{_DECIMAL}[dDfF]?)\s*"
-_DATE = r"\s*-?[0-9]{4,}-[0-9]{1,2}-[0-9]{1,2}\s*"
+_DATE = r"\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}\s*"
 _CLOCK = r"([01]?[0-9]|2[0-3]):[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,12})?)?"
 _ZONE = r"UTC|Z|GMT|[+-][0-9]{2}:?[0-9]{2}|[A-Za-z]+(?:/[A-Za-z_]+)+"
-_STAMP = rf"\s*-?[0-9]{{4,}}-[0-9]{{1,2}}-[0-9]{{1,2}}( {_CLOCK})?( ?({_ZONE}))?\s*"
+_STAMP = rf"\s*[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}( {_CLOCK})?( ?({_ZONE}))?\s*"
 #: The wall clock and the zone of a text.
 _ZONED = rf"^\s*([0-9-]{{8,}}(?: [0-9:.]+)?) ?({_ZONE})?\s*$"
 
@@ -81,12 +82,17 @@ def _from_number(value: Expr, target: Type) -> str:
 
 
 def _from_floating(value: Expr, target: Type) -> str:
+    return bind(value.sql, lambda sql: _from_floating_value(Expr(sql, value.type), target), "strata_f")
+
+
+def _from_floating_value(value: Expr, target: Type) -> str:
     sql, duck = value.sql, to_duckdb(target)
     bad = fail_text("INVALID_CAST_ARGUMENT", f"Cannot cast this number to {target}", duck)
     if target.is_integer:
         # Half away from zero.
-        whole = f"CAST(floor(abs(CAST({sql} AS DOUBLE)) + 0.5) * sign({sql}) AS {duck})"
-        return f"CASE WHEN isfinite({sql}) THEN {whole} WHEN {sql} IS NOT NULL THEN {bad} END"
+        whole = f"TRY_CAST(floor(abs(CAST({sql} AS DOUBLE)) + 0.5) * sign({sql}) AS {duck})"
+        wrong = f"NOT isfinite({sql}) OR {whole} IS NULL"
+        return f"CASE WHEN {sql} IS NULL THEN NULL WHEN {wrong} THEN {bad} ELSE {whole} END"
     if target.name == "decimal":
         text = f"strata_number_format('.{target.args[1]}f', CAST({sql} AS VARCHAR))"
         made = f"TRY_CAST({text} AS {duck})"
@@ -120,11 +126,19 @@ def _guarded(sql: str, pattern: str, target: Type, good: str) -> str:
     name = "INT" if target.name == "integer" else str(target).upper()
     message = f"'Cannot cast ''' || {sql} || ''' to {name}'"
     bad = fail("INVALID_CAST_ARGUMENT", message, duck)
-    wrong = f"NOT regexp_full_match({sql}, {literal(pattern)}) OR ({good}) IS NULL"
-    return f"CASE WHEN {sql} IS NULL THEN NULL WHEN {wrong} THEN {bad} ELSE {good} END"
+    checked = f"CASE WHEN regexp_full_match({sql}, {literal(pattern)}) THEN {good} END"
+
+    def result(made: str) -> str:
+        return f"CASE WHEN {made} IS NOT NULL THEN {made} WHEN {sql} IS NOT NULL THEN {bad} END"
+
+    return bind(checked, result, "strata_made")
 
 
 def _from_text(sql: str, target: Type) -> str:
+    return bind(sql, lambda text: _from_text_value(text, target), "strata_text")
+
+
+def _from_text_value(sql: str, target: Type) -> str:
     duck = to_duckdb(target)
     tried = f"TRY_CAST({sql} AS {duck})"
     if target.name == "char":
@@ -169,7 +183,7 @@ def _stamp_text(sql: str, target: Type) -> str:
     stamp = _round_to(stamp, target.args[0])
     if target.name == "timestamp":
         return stamp
-    return f"TRY(strata_instant({stamp}, {_zone_of(sql)}))"
+    return f"TRY({zones.instant(stamp, _zone_of(sql))})"
 
 
 def _to_text(value: Expr, target: Type) -> str:
@@ -178,6 +192,10 @@ def _to_text(value: Expr, target: Type) -> str:
     text = text_of(value)
     if not target.args:
         return text
+    return bind(text, lambda made: _fitting(made, target), "strata_t")
+
+
+def _fitting(text: str, target: Type) -> str:
     message = f"'Value ' || {text} || ' cannot be represented as {target}'"
     bad = fail("INVALID_CAST_ARGUMENT", message, "VARCHAR")
     return f"CASE WHEN length({text}) > {target.args[0]} THEN {bad} ELSE {text} END"
@@ -232,7 +250,7 @@ def _round_to(sql: str, precision: int, zoned: bool = False) -> str:
     if precision >= 6:
         return sql
     unit = 10 ** (6 - precision)
-    micros = f"((epoch_us({sql}) + {unit // 2}) // {unit}) * {unit}"
+    micros = f"floor((epoch_us({sql}) + {unit // 2}) / {unit})::BIGINT * {unit}"
     stamp = f"make_timestamp({micros})"
     return f"timezone('UTC', {stamp})" if zoned else stamp
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from . import casts
-from .expression import Expr, fail
+from .expression import Expr, bind, fail
 from .failure import QueryFailed, not_supported
 from .types import DOUBLE, Type, literal, to_duckdb
 
@@ -19,6 +21,8 @@ def from_json(sql: str, target: Type) -> str:
     """SQL of `cast(json as target)`: JSON's null is NULL, what does not fit fails."""
     if target.name == "json":
         return sql
+    if not re.fullmatch(r"[\w.\"]+", sql):
+        return bind(sql, lambda value: from_json(value, target), "strata_doc")
     if target.name == "array":
         item = from_json("strata_j", target.items[0])
         made = f"list_transform(CAST({sql} AS JSON[]), lambda strata_j: {item})"
@@ -98,10 +102,12 @@ def _scalar(sql: str, target: Type) -> str:
         raise QueryFailed("TYPE_MISMATCH", f"Cannot cast json to {target}")
     bad = _failing(sql, target)
     out = f"CASE WHEN {bad} = 0 THEN CAST(NULL AS {duck}) END"
-    return (
-        f"CASE WHEN {sql} IS NULL OR {kind} = 'NULL' THEN NULL "
-        f"WHEN {kind} IN ('ARRAY', 'OBJECT') OR ({good}) IS NULL THEN {out} ELSE {good} END"
-    )
+    made = f"CASE WHEN {kind} NOT IN ('ARRAY', 'OBJECT') THEN {good} END"
+
+    def result(value: str) -> str:
+        return f"CASE WHEN {value} IS NOT NULL THEN {value} WHEN {kind} <> 'NULL' THEN {out} END"
+
+    return bind(made, result, "strata_made")
 
 
 def to_json(value: Expr) -> str:

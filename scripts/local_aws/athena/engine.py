@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from . import udfs
+from . import udfs, zones
 from .failure import QueryCancelled, QueryFailed
 
 _EXTENSIONS = ("avro", "iceberg")
@@ -93,25 +93,52 @@ CREATE MACRO strata_map_equal(a, b) AS
         < cardinality(a) + cardinality(b)
     THEN CAST('!NOT_SUPPORTED: Maps with NULLs are not compared here' AS BOOLEAN)
     ELSE list_sort(map_entries(a)) = list_sort(map_entries(b)) END;
+CREATE MACRO strata_sum(x) AS CASE
+    WHEN length(replace(replace(CAST(x AS VARCHAR), '.', ''), '-', '')) > 38
+    THEN CASE WHEN CAST('!GENERIC_INTERNAL_ERROR: Decimal overflow' AS INTEGER) = 0 THEN NULL END
+    ELSE x END;
+CREATE MACRO strata_number(x) AS CASE WHEN isnan(x) THEN NULL ELSE x END;
+CREATE MACRO strata_map_agg(entries) AS list_transform([list_filter(entries,
+    lambda e: e IS NOT NULL)], lambda kept: CASE WHEN kept IS NOT NULL AND len(kept) > 0 THEN
+    map_from_entries(list_filter(kept, lambda e, i:
+        list_position(list_transform(kept, lambda f: f.k), e.k) = i)) END)[1];
+CREATE MACRO strata_multimap_agg(entries) AS list_transform([list_filter(entries,
+    lambda e: e IS NOT NULL)], lambda kept: CASE WHEN kept IS NOT NULL AND len(kept) > 0 THEN
+    map(list_distinct(list_transform(kept, lambda f: f.k)),
+        list_transform(list_distinct(list_transform(kept, lambda f: f.k)), lambda k:
+            list_transform(list_filter(kept, lambda g: g.k = k), lambda g: g.v))) END)[1];
+CREATE MACRO strata_map_union(maps) AS list_transform([flatten(list_filter(maps,
+    lambda m: m IS NOT NULL))], lambda kept: CASE WHEN kept IS NOT NULL THEN
+    map_from_entries(list_filter(kept, lambda e, i:
+        list_position(list_transform(kept, lambda f: f.key), e.key) = i)) END)[1];
 -- Zones: a name, or an offset of hours and minutes that ICU does not know.
 CREATE MACRO strata_minutes(z) AS
     (CASE WHEN z LIKE '-%' THEN -1 ELSE 1 END)
     * (CAST(z[2:3] AS INTEGER) * 60 + CAST(z[5:6] AS INTEGER));
-CREATE MACRO strata_zone(z) AS
-    CASE WHEN regexp_full_match(z, '[+-][0-9]{2}:?[0-9]{2}')
-    THEN CASE WHEN regexp_full_match(z, '[+-]00:?00') THEN 'UTC' ELSE z[1:3] || ':' || right(z, 2) END
-    WHEN regexp_full_match(z, '[+-][0-9]{1,2}')
-    THEN z[1:1] || lpad(z[2:], 2, '0') || ':00'
-    WHEN z IN ('Z', 'UTC', 'GMT', 'Etc/UTC', 'Etc/GMT', 'UT', 'Zulu', '') THEN 'UTC' ELSE z END;
-CREATE MACRO strata_wall(t, z) AS
-    CASE WHEN z IS NULL THEN NULL WHEN z LIKE '+%' OR z LIKE '-%'
-    THEN timezone('UTC', t) + to_minutes(strata_minutes(z)) ELSE timezone(z, t) END;
--- An hour that occurs twice is the first one.
-CREATE MACRO strata_instant(w, z) AS
-    CASE WHEN z IS NULL THEN NULL WHEN z LIKE '+%' OR z LIKE '-%'
-    THEN timezone('UTC', w) - to_minutes(strata_minutes(z))
-    WHEN timezone(z, timezone(z, w) - INTERVAL 1 HOUR) = w THEN timezone(z, w) - INTERVAL 1 HOUR
-    ELSE timezone(z, w) END;
+CREATE MACRO strata_zone(zone) AS list_transform([zone], lambda z:
+    CASE WHEN z LIKE '%/%' AND list_contains(strata_zone_names(), z) THEN z
+    WHEN regexp_full_match(z, '[+-]00:?00|UTC|Z|GMT|UT|Zulu|Etc/UTC|Etc/GMT|') THEN 'UTC'
+    WHEN regexp_full_match(z, '[+-][0-9]{2}:?[0-9]{2}') THEN z[1:3] || ':' || right(z, 2)
+    WHEN regexp_full_match(z, '[+-][0-9]{1,2}') THEN z[1:1] || lpad(z[2:], 2, '0') || ':00'
+    WHEN z IS NOT NULL THEN CASE WHEN
+        CAST('!INVALID_FUNCTION_ARGUMENT: Not a time zone: ' || z AS INTEGER) = 0 THEN NULL END
+    END)[1];
+CREATE MACRO strata_wall(moment, zone) AS list_transform([{'t': moment, 'z': zone}], lambda p:
+    CASE WHEN p.z LIKE '+%' OR p.z LIKE '-%'
+    THEN timezone('UTC', p.t) + to_minutes(strata_minutes(p.z))
+    WHEN p.t < TIMESTAMPTZ '1902-01-01 00:00:00+00'
+    THEN CAST('!NOT_SUPPORTED: A zone before 1902 is not supported here' AS TIMESTAMP)
+    ELSE timezone(p.z, p.t) END)[1];
+-- An hour that occurs twice is the first one west of Greenwich and the second one east of it.
+CREATE MACRO strata_instant(clock, zone) AS list_transform([{'w': clock, 'z': zone}], lambda p:
+    CASE WHEN p.z LIKE '+%' OR p.z LIKE '-%'
+    THEN timezone('UTC', p.w) - to_minutes(strata_minutes(p.z))
+    WHEN p.w < TIMESTAMP '1902-01-01'
+    THEN CAST('!NOT_SUPPORTED: A zone before 1902 is not supported here' AS TIMESTAMPTZ)
+    WHEN timezone(p.z, p.w) > timezone('UTC', p.w)
+        AND timezone(p.z, timezone(p.z, p.w) - INTERVAL 1 HOUR) = p.w
+    THEN timezone(p.z, p.w) - INTERVAL 1 HOUR
+    ELSE timezone(p.z, p.w) END)[1];
 CREATE MACRO strata_offset_text(m, colon) AS
     (CASE WHEN m < 0 THEN '-' ELSE '+' END) || lpad(CAST(abs(m) // 60 AS VARCHAR), 2, '0')
     || (CASE WHEN colon THEN ':' ELSE '' END) || lpad(CAST(abs(m) % 60 AS VARCHAR), 2, '0');
@@ -135,6 +162,8 @@ class Engine:
         for name in _EXTENSIONS:
             self._db.execute(f"LOAD '{_extension(name)}'")
         udfs.install(self._db)
+        listed = ", ".join(f"'{name}'" for name in sorted(zones.names()))
+        self._db.execute(f"CREATE MACRO strata_zone_names() AS [{listed}]")
         self._db.execute(_MACROS)
         folders = ", ".join(f"'{p}/'" for p in (folder, *roots))
         limit = memory or f"{max(1, int(_memory_gib() * 0.5))}GiB"
@@ -177,6 +206,13 @@ _OWN = re.compile(
 )
 
 
+#: Parts of DuckDB's messages, and what Trino calls these errors.
+_BINDER = (
+    ("In a DISTINCT aggregate, ORDER BY", "EXPRESSION_NOT_IN_DISTINCT"),
+    ("aggregate function calls cannot be nested", "NESTED_AGGREGATION"),
+    ("GROUPING statement cannot be used without groups", "MISSING_GROUP_BY"),
+    ("GROUPING child", "INVALID_ARGUMENTS"),
+)
 #: What Trino's regular expressions have and RE2 refuses.
 _OTHER_REGEX = re.compile(
     r"invalid perl operator|invalid escape sequence|bad repetition operator|invalid character class"
@@ -208,6 +244,9 @@ def as_failure(error: Exception, files: dict[str, str]) -> Exception:
     if isinstance(error, duckdb.ConversionException):
         return QueryFailed("INVALID_CAST_ARGUMENT", first)
     if isinstance(error, duckdb.BinderException):
+        for part, code in _BINDER:
+            if part in text:
+                return QueryFailed(code, first)
         if "GROUP BY" in text:
             return QueryFailed("EXPRESSION_NOT_AGGREGATE", first)
         return QueryFailed("NOT_SUPPORTED", first)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +41,16 @@ class Expr:
                 "The zone of a timestamp that came through a column is not known to the local "
                 "Athena: apply at_timezone(<value>, 'UTC') first",
             )
-        zoned = f"strata_wall({self.sql}, {self.zone})"
-        return zoned if self.zone else f"timezone('UTC', {self.sql})"
+        from . import zones
+
+        return zones.wall(self.sql, self.zone) if self.zone else f"timezone('UTC', {self.sql})"
+
+
+def bind(sql: str, build: Callable[[str], str], name: str = "strata_x") -> str:
+    """SQL in which `build` may use a value several times though it is computed once."""
+    if re.fullmatch(r"[\w.\"]+|'[^']*'", sql):
+        return build(sql)
+    return f"list_transform([{sql}], lambda {name}: {build(name)})[1]"
 
 
 def fail(code: str, message_sql: str, kind: str) -> str:

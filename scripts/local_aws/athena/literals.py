@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from zoneinfo import available_timezones
 
+from . import zones
 from .expression import Expr
 from .types import INTEGERS, Type, decimal, to_duckdb
 
@@ -58,12 +58,12 @@ def _is_timestamp(text: str) -> bool:
     except ValueError:
         return False
     zone = match[5]
-    return not zone or zone[0] in "+-" or zone == "Z" or zone in available_timezones()
+    return not zone or zones.literal_instant(text, 6) is not None
 
 
 def decimal_number(text: str) -> Expr:
     """The decimal of a literal: its scale is the digits that are written."""
     whole, _, fraction = text.lstrip("+-").partition(".")
-    digits = len(whole + fraction)
+    digits = len(whole.lstrip("0") + fraction)
     kind = decimal(max(digits, 1), len(fraction))
     return Expr(f"CAST('{text}' AS {to_duckdb(kind)})", kind, float(text))

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from sqlglot import exp
 
-from . import aggregates, compare, functions, literals
+from . import aggregates, comparison, functions, literals, zones
 from .casts import cast, zoned_text
-from .expression import LOST, NOT_CONSTANT, Expr, fail_text
+from .expression import LOST, NOT_CONSTANT, Expr, bind, fail_text
 from .failure import QueryFailed
 from .predicates import TRUE, Pred, both, compare, either, flip
 from .relations import Column, Combined, Relation, Scan, Select, Source
@@ -64,6 +64,7 @@ class Scope:
     windows: dict[str, exp.Window] = field(default_factory=dict)
     deps: set[tuple[Relation, str]] = field(default_factory=set)
     has_aggregate: bool = False
+    in_window: bool = False
     window_keys: list[set[tuple[int, str]]] = field(default_factory=list)
 
     def cte(self, name: str) -> tuple[str, Relation] | None:
@@ -257,7 +258,7 @@ class Translator:
     def values(self, node: exp.Values, scope: Scope) -> tuple[str, Relation]:
         rows: list[list[Expr]] = []
         for item in node.expressions:
-            cells = item.expressions if isinstance(item, exp.Tuple) else [item]
+            cells = item.expressions if isinstance(item, exp.Tuple | exp.Struct) else [item]
             rows.append([self.expr(c, scope) for c in cells])
         width = len(rows[0])
         if any(len(r) != width for r in rows):
@@ -300,7 +301,7 @@ class Translator:
         distinct = ""
         if node.args.get("distinct"):
             if node.args["distinct"].args.get("on"):
-                raise self.refuse("DISTINCT ON", node)
+                raise self.error("SYNTAX_ERROR", "mismatched input 'ON'", node)
             distinct, out.distinct = "DISTINCT ", True
         for (name, value), column in zip(items, out.columns, strict=True):
             # A printed timestamp is text: order by the value itself.
@@ -533,9 +534,7 @@ class Translator:
         if isinstance(node, exp.Table):
             if isinstance(node.this, exp.Anonymous):
                 name = node.this.name.removeprefix(MARK)
-                raise self.error(
-                    "FUNCTION_NOT_FOUND", f"Table function '{name}' not registered", node
-                )
+                raise self.error("SYNTAX_ERROR", f"mismatched input '(' after {name}", node)
             sql = self._table(node, scope)
         elif isinstance(node, exp.Subquery):
             if isinstance(node.this, exp.Table):
@@ -650,6 +649,8 @@ class Translator:
             if kind not in ("CROSS", "") or side:
                 raise self.error("SYNTAX_ERROR", "JOIN without ON or USING", join)
             return f" CROSS JOIN {lateral}{item}"
+        if lateral and not (isinstance(on, exp.Boolean) and on.this):
+            raise self.error("NOT_SUPPORTED", "JOIN involving UNNEST is only supported with ON TRUE", on)
         condition = self.boolean(on, scope)
         if side == "":
             self.push(on, scope, scope.sources)
@@ -705,7 +706,9 @@ class Translator:
                 else:
                     made.append((base, item))
             else:
-                raise self.error("TYPE_MISMATCH", f"Cannot unnest type: {arg.type}", node)
+                raise self.error(
+                    "INVALID_FUNCTION_ARGUMENT", f"Cannot unnest type: {arg.type}", node
+                )
         alias = node.args.get("alias")
         names = [c.name.lower() for c in alias.columns] if alias else []
         offset = node.args.get("offset")
@@ -895,8 +898,16 @@ class Translator:
         safe = isinstance(node, exp.TryCast)
         if isinstance(node.this, exp.Literal) and node.this.is_string and not safe:
             text = node.this.this
-            if literals.is_typed(self.text, text) and not literals.is_valid(text, target):
-                raise self.error("INVALID_LITERAL", f"'{text}' is not a valid {target}", node)
+            if literals.is_typed(self.text, text):
+                if not literals.is_valid(text, target):
+                    raise self.error("INVALID_LITERAL", f"'{text}' is not a valid {target}", node)
+                if re.search(r"\.\d{6}\d*[1-9]", text) and target.name.startswith("timestamp"):
+                    raise self.refuse("a timestamp with nanoseconds", node)
+            if target.name == "timestamptz" and (
+                found := zones.literal_instant(text, target.args[0])
+            ):
+                if literals.is_typed(self.text, text):
+                    return Expr(found[0], target, zone=found[1])
             if target.name == "char" and not node.to.expressions:
                 target = Type("char", (max(1, len(text)),)) if literals.is_typed(
                     self.text, text) else target  # fmt: skip
@@ -962,10 +973,10 @@ class Translator:
             raise self.error("SYNTAX_ERROR", f"mismatched input '{op}'", node)
         a, b = self.expr(node.left, scope), self.expr(right, scope)
         self._check_comparable(op, a, b, node)
-        return Expr(compare.compare(op, a, b), BOOLEAN)
+        return Expr(comparison.compare(op, a, b), BOOLEAN)
 
     def _check_comparable(self, op: str, a: Expr, b: Expr, node: exp.Expression) -> None:
-        if not compare.comparable(op, a.type, b.type):
+        if not comparison.comparable(op, a.type, b.type):
             raise self.error(
                 "TYPE_MISMATCH", f"Cannot apply operator: {a.type} {op} {b.type}", node
             )
@@ -990,6 +1001,8 @@ class Translator:
 
     def negative(self, node: exp.Neg, scope: Scope) -> Expr:
         value = self.expr(node.this, scope)
+        if value.constant == 2**31 and isinstance(node.this, exp.Literal):
+            return Expr(f"(-{2**31})", INTEGER, -(2**31))
         if not (value.type.is_numeric or value.type.name.startswith("interval")):
             raise self.error("TYPE_MISMATCH", f"Cannot negate {value.type}", node)
         constant = value.constant
@@ -1007,7 +1020,7 @@ class Translator:
         self._check_comparable("BETWEEN", value, low, node)
         self._check_comparable("BETWEEN", value, high, node)
         if {value.type.name, low.type.name, high.type.name} & {"double", "real"}:
-            above, below = compare.compare(">=", value, low), compare.compare("<=", value, high)
+            above, below = comparison.compare(">=", value, low), comparison.compare("<=", value, high)
             return Expr(f"({above} AND {below})", BOOLEAN)
         return Expr(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN)
 
@@ -1029,7 +1042,7 @@ class Translator:
         for item in items:
             self._check_comparable("IN", value, item, node)
         if value.type.items or value.type.name in ("double", "real"):
-            tests = (compare.equal(value, item) for item in items)
+            tests = (comparison.equal(value, item) for item in items)
             return Expr(f"({' OR '.join(tests)})", BOOLEAN)
         return Expr(f"({value.sql} IN ({', '.join(i.sql for i in items)}))", BOOLEAN)
 
@@ -1092,7 +1105,7 @@ class Translator:
             if subject:
                 test = self.expr(branch.this, scope)
                 self._check_comparable("=", subject, test, branch)
-                conditions.append(compare.equal(subject, test))
+                conditions.append(comparison.equal(subject, test))
             else:
                 conditions.append(self.boolean(branch.this, scope).sql)
             values.append(self.expr(branch.args["true"], scope))
@@ -1116,6 +1129,8 @@ class Translator:
         value = self.expr(node.expression, scope)
         if part not in functions.SCALARS:
             raise self.error("SYNTAX_ERROR", f"Invalid EXTRACT field: {part}", node)
+        if value.type == DATE and part in ("hour", "minute", "second"):
+            raise self.error("TYPE_MISMATCH", f"Cannot extract {part} from date", node)
         return self._guard(node, lambda: functions.date_part(part, value))
 
     def at_zone(self, node: exp.AtTimeZone, scope: Scope) -> Expr:
@@ -1275,6 +1290,13 @@ class Translator:
         return self._wrapped(call, f"{call.function}({inside}){condition}")
 
     def _wrapped(self, call: aggregates.Call, sql: str) -> Expr:
+        if call.whole:
+            # The same aggregate without the filter of its argument, where nothing is left of it.
+            sql = f"coalesce({sql}, {sql.replace(call.arguments, call.whole, 1)})"
+        if call.wrap == "SKEWNESS":
+            count = sql.replace("skewness(", "count(", 1)
+            return Expr(f"CASE WHEN {count} > 2 THEN {sql} * ({count} - 2) / "
+                        f"sqrt({count} * ({count} - 1)::DOUBLE) END", call.type)  # fmt: skip
         if call.wrap == "AVG_DECIMAL":
             total = sql.replace("avg(", "sum(", 1)
             count = sql.replace("avg(", "count(", 1)
@@ -1310,15 +1332,22 @@ class Translator:
             raw += [inner] if inner is not None else []
         if raw and isinstance(raw[0], exp.Distinct):
             distinct, raw = True, list(raw[0].expressions) + raw[1:]
+        if name in aggregates.AGGREGATES and any(_aggregates(e) for e in raw):
+            if not scope.in_window:
+                raise self.error("NESTED_AGGREGATION", "Cannot nest aggregations", node)
         args = [] if raw and isinstance(raw[0], exp.Star) else [self.expr(e, scope) for e in raw]
         if name in aggregates.WINDOWS:
-            call = aggregates.WINDOWS[name](args)
+            call = self._aggregate_build(name, args, distinct, node)
         elif name in aggregates.AGGREGATES:
             if name != "count" and not args:
                 raise self.error(
                     "FUNCTION_NOT_FOUND", f"Unexpected parameters () for function {name}", node
                 )
+            if any(a.zone for a in args) and name in ("array_agg", "map_agg", "listagg", "histogram"):
+                raise self.refuse(f"{name} of a timestamp in another zone than UTC", node)
             call = self._aggregate_build(name, args, distinct, node)
+        elif name in functions.SCALARS:
+            raise self.error("FUNCTION_NOT_WINDOW", f"Not a window function: {name}", node)
         else:
             raise self.error("FUNCTION_NOT_FOUND", f"Function '{name}' not registered", node)
         prefix = "DISTINCT " if distinct else ""
@@ -1328,6 +1357,8 @@ class Translator:
         self, name: str, args: list[Expr], distinct: bool, node: exp.Expression
     ) -> aggregates.Call:
         try:
+            if name in aggregates.WINDOWS:
+                return aggregates.WINDOWS[name](args)
             return aggregates.AGGREGATES[name](args, distinct)
         except QueryFailed as error:
             raise self.error(error.code, error.message, node) from None
@@ -1338,11 +1369,27 @@ class Translator:
 
     def window(self, node: exp.Window, scope: Scope) -> Expr:
         """`f(...) OVER (...)`."""
+        self._check_window(node)
         had = scope.has_aggregate
+        scope.in_window = True
         call, inside, condition = self._aggregate_call(node.this, scope)
+        scope.in_window = False
         scope.has_aggregate = had
         over = self._over(node, scope)
         return self._wrapped(call, f"{call.function}({inside}){condition} OVER ({over})")
+
+    def _check_window(self, node: exp.Window) -> None:
+        """What Trino does not have over a window."""
+        inner = node.this
+        if isinstance(inner, exp.WithinGroup):
+            raise self.error("SYNTAX_ERROR", "mismatched input 'OVER'", node)
+        if isinstance(inner, exp.Filter):
+            raise self.error("NOT_SUPPORTED", "FILTER is not yet supported for window functions", node)
+        if isinstance(inner, exp.Anonymous) and inner.expressions:
+            if isinstance(inner.expressions[0], exp.Distinct):
+                raise self.error(
+                    "NOT_SUPPORTED", "DISTINCT in window function parameters not yet supported", node
+                )
 
     def _over(self, node: exp.Window, scope: Scope) -> str:
         name = node.args.get("alias")
@@ -1367,16 +1414,28 @@ class Translator:
 
     def _frame(self, spec: exp.WindowSpec, scope: Scope) -> str:
         def bound(value: Any, side: Any) -> str:
-            text = value if isinstance(value, str) else self.expr(value, scope).sql
-            return f"{text} {side or ''}".strip()
+            if isinstance(value, str):
+                return f"{value} {side or ''}".strip()
+            step = self.expr(value, scope)
+            if isinstance(step.constant, int) and step.constant < 0:
+                raise self.error("INVALID_WINDOW_FRAME", "Window frame offset is negative", spec)
+            unit = _INTERVALS.get(step.type.name)
+            return f"{unit}({step.sql}) {side}" if unit else f"{step.sql} {side}"
 
         kind = str(spec.args.get("kind") or "RANGE").upper()
         if spec.args.get("exclude"):
-            raise self.refuse("EXCLUDE in a window frame", spec)
+            raise self.error("SYNTAX_ERROR", "mismatched input 'exclude'", spec)
+        self._check_frame(spec)
         start = bound(spec.args.get("start"), spec.args.get("start_side"))
         if spec.args.get("end") is None:
             return f"{kind} {start}"
         return f"{kind} BETWEEN {start} AND {bound(spec.args['end'], spec.args.get('end_side'))}"
+
+    def _check_frame(self, spec: exp.WindowSpec) -> None:
+        """Neither bound may lie on the other's side."""
+        order = [_bound_rank(spec.args.get(k), spec.args.get(f"{k}_side")) for k in ("start", "end")]
+        if spec.args.get("end") is not None and order[0] > order[1]:
+            raise self.error("INVALID_WINDOW_FRAME", "Window frame cannot end before it starts", spec)
 
     # --- lambdas
 
@@ -1384,8 +1443,14 @@ class Translator:
     def _lambda(
         self, node: exp.Expression, kinds: list[Type], scope: Scope
     ) -> Iterator[tuple[list[str], Expr]]:
-        if not isinstance(node, exp.Lambda) or len(node.expressions) != len(kinds):
-            raise self.error("TYPE_MISMATCH", "A lambda expression is expected", node)
+        if not isinstance(node, exp.Lambda):
+            raise self.error("FUNCTION_NOT_FOUND", "A lambda expression is expected", node)
+        if len(node.expressions) != len(kinds):
+            raise self.error(
+                "INVALID_PARAMETER_USAGE",
+                f"Expected a lambda that takes {len(kinds)} arguments, got {len(node.expressions)}",
+                node,
+            )
         inner = Scope(scope, deps=scope.deps)
         names = []
         for arg, kind in zip(node.expressions, kinds, strict=True):
@@ -1398,75 +1463,131 @@ class Translator:
 
     def _array_lambda(self, node: exp.Expression, scope: Scope) -> tuple[Expr, str, Expr]:
         args = _function_args(node)
-        items = self.expr(args[0], scope)
-        if items.type.name != "array" or len(args) != 2:
-            raise self.error("TYPE_MISMATCH", f"Unexpected parameters ({items.type})", node)
+        items = self._items(args[0], node, scope)
+        if len(args) != 2:
+            raise self.error("FUNCTION_NOT_FOUND", "Unexpected parameters for a function", node)
         with self._lambda(args[1], [items.type.items[0]], scope) as (names, body):
+            if body.zone:
+                raise self.refuse("a lambda that gives a timestamp in another zone than UTC", node)
             return items, names[0], body
+
+    def _items(self, arg: exp.Expression, node: exp.Expression, scope: Scope) -> Expr:
+        """An array argument of a function with lambdas."""
+        items = self.expr(arg, scope)
+        if items.type == UNKNOWN:
+            return Expr("CAST(NULL AS INTEGER[])", array(UNKNOWN), None)
+        if items.type.name != "array":
+            raise self.error("FUNCTION_NOT_FOUND", f"Unexpected parameters ({items.type})", node)
+        return items
+
+    def _predicate(self, body: Expr, node: exp.Expression) -> None:
+        if body.type != BOOLEAN:
+            raise self.error("FUNCTION_NOT_FOUND", f"The lambda must give boolean: {body.type}", node)
 
     def filter_(self, node: exp.Expression, scope: Scope) -> Expr:
         items, name, body = self._array_lambda(node, scope)
+        self._predicate(body, node)
         return Expr(f"list_filter({items.sql}, lambda {name}: {body.sql})", items.type)
 
     def transform(self, node: exp.Expression, scope: Scope) -> Expr:
         items, name, body = self._array_lambda(node, scope)
-        return Expr(f"list_transform({items.sql}, lambda {name}: {body.sql})", array(body.type))
+        value = _as(body, body.type)
+        return Expr(f"list_transform({items.sql}, lambda {name}: {value})", array(body.type))
 
     def match(self, node: exp.Expression, scope: Scope) -> Expr:
+        """any_match, all_match, none_match: a NULL among the answers may leave it open."""
         which = str(node.this).lower().removeprefix(MARK)
         items, name, body = self._array_lambda(node, scope)
+        self._predicate(body, node)
         tests = f"list_transform({items.sql}, lambda {name}: {body.sql})"
-        function = "list_bool_and" if which == "all_match" else "list_bool_or"
-        empty = "true" if which in ("all_match", "none_match") else "false"
-        found = f"{function}({tests})"
-        if which == "none_match":
-            found = f"(NOT {found})"
-        some = f"CASE WHEN {items.sql} IS NULL THEN NULL WHEN len({items.sql}) = 0 THEN {empty} "
-        return Expr(some + f"ELSE {found} END", BOOLEAN)
+        decisive = "false" if which == "all_match" else "true"
+        found, none = ("true", "false") if which == "any_match" else ("false", "true")
+
+        def answer(t: str) -> str:
+            return (
+                f"CASE WHEN {t} IS NULL THEN NULL WHEN list_contains({t}, {decisive}) THEN {found} "
+                f"WHEN list_count({t}) < len({t}) THEN NULL ELSE {none} END"
+            )
+
+        return Expr(bind(tests, answer, "strata_t"), BOOLEAN)
 
     def reduce(self, node: exp.Expression, scope: Scope) -> Expr:
+        """reduce(array, state, step, result). DuckDB wants one type for items and state: a pair."""
         args = _function_args(node)
-        items, state = self.expr(args[0], scope), self.expr(args[1], scope)
-        if items.type.name != "array" or len(args) != 4:
-            raise self.error("TYPE_MISMATCH", f"Unexpected parameters ({items.type})", node)
-        with self._lambda(args[2], [state.type, items.type.items[0]], scope) as (names, body):
-            kind = common(state.type, body.type) or body.type
-        with self._lambda(args[2], [kind, items.type.items[0]], scope) as (names, body):
-            start = cast(state, kind).sql
-            step = cast(body, kind).sql
-        if kind != items.type.items[0]:
-            raise self.refuse("reduce with a state of another type than the elements", node)
-        listed = f"list_prepend({start}, {items.sql})"
-        folded = f"list_reduce({listed}, lambda {names[0]}, {names[1]}: {step})"
-        with self._lambda(args[3], [kind], scope) as (last, result):
-            text = result.sql
+        if len(args) != 4:
+            raise self.error("FUNCTION_NOT_FOUND", "Unexpected parameters for function reduce", node)
+        items, state = self._items(args[0], node, scope), self.expr(args[1], scope)
+        item = items.type.items[0]
+        with self._lambda(args[2], [state.type, item], scope) as (_, body):
+            kind = common(state.type, body.type)
+        if kind is None:
+            raise self.error("FUNCTION_NOT_FOUND", "The step of reduce gives another type", node)
+        with self._lambda(args[2], [kind, item], scope) as (names, body):
+            step = _as(body, kind) if body.type == kind else cast(body, kind).sql
+        state_sql, none = to_duckdb(kind), f"CAST(NULL AS {to_duckdb(item)})"
+        pairs = (
+            f"list_prepend({{'s': CAST({cast(state, kind).sql} AS {state_sql}), 'i': {none}}}, "
+            f"list_transform({items.sql}, lambda strata_i: "
+            f"{{'s': CAST(NULL AS {state_sql}), 'i': strata_i}}))"
+        )
+        text = _named(step, names, ["strata_a.s", "strata_b.i"])
+        folded = (
+            f"list_reduce({pairs}, lambda strata_a, strata_b: "
+            f"{{'s': CAST({text} AS {state_sql}), 'i': {none}}}).s"
+        )
         folded = f"CASE WHEN {items.sql} IS NULL THEN NULL ELSE {folded} END"
-        if text == last[0]:
+        with self._lambda(args[3], [kind], scope) as (last, result):
+            pass
+        if result.sql == last[0]:
             return Expr(folded, result.type)
-        return Expr(f"list_transform([{folded}], lambda {last[0]}: {text})[1]", result.type)
+        return Expr(f"list_transform([{folded}], lambda {last[0]}: {result.sql})[1]", result.type)
 
-    def map_lambda(self, node: exp.Expression, scope: Scope) -> Expr:
-        which = str(node.this).lower().removeprefix(MARK)
+    def zip_with(self, node: exp.Expression, scope: Scope) -> Expr:
+        args = _function_args(node)
+        if len(args) != 3:
+            raise self.error("FUNCTION_NOT_FOUND", "Unexpected parameters for zip_with", node)
+        left, right = (self._items(a, node, scope) for a in args[:2])
+        with self._lambda(args[2], [left.type.items[0], right.type.items[0]], scope) as (names, body):
+            pair = self.fresh("z")
+            text = _named(_as(body, body.type), names, [f"{pair}[1]", f"{pair}[2]"])
+        zipped = f"list_zip({left.sql}, {right.sql})"
+        missing = f"{left.sql} IS NULL OR {right.sql} IS NULL"
+        made = f"list_transform({zipped}, lambda {pair}: {text})"
+        return Expr(f"CASE WHEN {missing} THEN NULL ELSE {made} END", array(body.type))
+
+    def _entries(
+        self, node: exp.Expression, scope: Scope
+    ) -> tuple[Expr, str, Expr, str]:
+        """The map, the name of an entry, the lambda's body and its SQL over the entry."""
         args = _function_args(node)
         entries = self.expr(args[0], scope)
         if entries.type.name != "map" or len(args) != 2:
-            raise self.error("TYPE_MISMATCH", f"Unexpected parameters ({entries.type})", node)
-        key, value = entries.type.items
-        with self._lambda(args[1], [key, value], scope) as (names, body):
-            pass
+            raise self.error("FUNCTION_NOT_FOUND", f"Unexpected parameters ({entries.type})", node)
+        with self._lambda(args[1], list(entries.type.items), scope) as (names, body):
+            if body.zone:
+                raise self.refuse("a lambda that gives a timestamp in another zone than UTC", node)
         entry = self.fresh("m")
-        text = re.sub(rf"\b{names[0]}\b", f"{entry}.key", body.sql)
-        text = re.sub(rf"\b{names[1]}\b", f"{entry}.value", text)
-        pairs = f"map_entries({entries.sql})"
-        if which == "map_filter":
-            kept = f"list_filter({pairs}, lambda {entry}: {text})"
-            return Expr(f"map_from_entries({kept})", entries.type)
-        if which == "transform_values":
-            made, kind = f"{{'key': {entry}.key, 'value': {text}}}", map_of(key, body.type)
-        else:
-            made, kind = f"{{'key': {text}, 'value': {entry}.value}}", map_of(body.type, value)
-        changed = f"list_transform({pairs}, lambda {entry}: {made})"
-        return Expr(f"map_from_entries({changed})", kind)
+        text = _named(_as(body, body.type), names, [f"{entry}.key", f"{entry}.value"])
+        return entries, entry, body, text
+
+    def map_filter(self, node: exp.Expression, scope: Scope) -> Expr:
+        entries, entry, body, text = self._entries(node, scope)
+        self._predicate(body, node)
+        kept = f"list_filter(map_entries({entries.sql}), lambda {entry}: {text})"
+        return Expr(f"map_from_entries({kept})", entries.type)
+
+    def transform_values(self, node: exp.Expression, scope: Scope) -> Expr:
+        entries, entry, body, text = self._entries(node, scope)
+        made = f"{{'key': {entry}.key, 'value': {text}}}"
+        changed = f"list_transform(map_entries({entries.sql}), lambda {entry}: {made})"
+        return Expr(f"map_from_entries({changed})", map_of(entries.type.items[0], body.type))
+
+    def transform_keys(self, node: exp.Expression, scope: Scope) -> Expr:
+        entries, entry, body, text = self._entries(node, scope)
+        bad = fail_text("INVALID_FUNCTION_ARGUMENT", "map key cannot be null", to_duckdb(body.type))
+        made = f"{{'key': coalesce({text}, {bad}), 'value': {entry}.value}}"
+        changed = f"list_transform(map_entries({entries.sql}), lambda {entry}: {made})"
+        return Expr(f"map_from_entries({changed})", map_of(body.type, entries.type.items[1]))
 
     # --- errors and names
 
@@ -1506,6 +1627,13 @@ def _aggregates(node: exp.Expression, windows: bool = False) -> bool:
         if str(node.this).lower().removeprefix(MARK) in aggregates.AGGREGATES:
             return True
     return any(_aggregates(child, windows) for child in node.iter_expressions())
+
+
+def _named(sql: str, names: list[str], values: list[str]) -> str:
+    """SQL of a lambda's body with its (unique) parameters replaced."""
+    for name, value in zip(names, values, strict=True):
+        sql = re.sub(rf"\b{name}\b", value, sql)
+    return sql
 
 
 def _as(value: Expr, kind: Type) -> str:
@@ -1605,12 +1733,8 @@ def _unscaled(value: Expr, scale: int | None = None) -> str:
     own = value.type.args[1] if value.type.name == "decimal" else 0
     sql = f"CAST({value.sql} AS HUGEINT)"
     if own:
-        narrow = f"CAST({value.sql} AS DECIMAL(38,{own}))"
-        whole = f"CAST(trunc({narrow}) AS HUGEINT)"
-        rest = f"CAST(({narrow} - {whole}::DECIMAL(38,{own})) * {10**own} AS HUGEINT)" \
-            if own < 38 else "0"  # fmt: skip
-        sql = f"({whole} * {10**own}::HUGEINT + {rest})"
-        sql = f"CAST(replace(CAST({narrow} AS VARCHAR), '.', '') AS HUGEINT)"
+        digits = f"CAST(CAST({value.sql} AS DECIMAL(38,{own})) AS VARCHAR)"
+        sql = f"CAST(replace({digits}, '.', '') AS HUGEINT)"
     grown = 10 ** ((scale if scale is not None else own) - own)
     return sql if grown == 1 else f"({sql} * {grown}::HUGEINT)"
 
@@ -1620,13 +1744,17 @@ def _scaled(whole: str, kind: Type) -> str:
     scale = kind.args[1]
     bad = fail_text("NUMERIC_VALUE_OUT_OF_RANGE", "Decimal overflow", "HUGEINT")
     limit = f"{10**38 - 1}::HUGEINT"
-    checked = f"CASE WHEN abs({whole}) > {limit} THEN {bad} ELSE {whole} END"
+    checked = bind(whole, lambda w: f"CASE WHEN abs({w}) > {limit} THEN {bad} ELSE {w} END", "strata_u")
     if scale == 0:
         return f"CAST({checked} AS {to_duckdb(kind)})"
-    digits = f"lpad(CAST(abs({checked}) AS VARCHAR), {scale + 1}, '0')"
-    digits = f"lpad(CAST(abs({checked}) AS VARCHAR), greatest({scale + 1}, " \
-             f"length(CAST(abs({whole}) AS VARCHAR))), '0')"  # fmt: skip
-    text = f"left({digits}, -{scale}) || '.' || right({digits}, {scale})"
+    return bind(checked, lambda made: _point(made, kind), "strata_w")
+
+
+def _point(whole: str, kind: Type) -> str:
+    scale = kind.args[1]
+    digits = f"CAST(abs({whole}) AS VARCHAR)"
+    padded = f"lpad({digits}, greatest({scale + 1}, length({digits}))::INTEGER, '0')"
+    text = f"left({padded}, -{scale}) || '.' || right({padded}, {scale})"
     return f"CAST((CASE WHEN {whole} < 0 THEN '-' ELSE '' END) || {text} AS {to_duckdb(kind)})"
 
 
@@ -1644,6 +1772,19 @@ def _divide(a: Expr, b: Expr, kind: Type) -> str:
     return _scaled(whole, kind)
 
 
+def _bound_rank(value: Any, side: Any) -> int:
+    """The place of a frame's bound: from what precedes to what follows."""
+    where = str(side or "").upper()
+    if isinstance(value, str) and value.upper() == "UNBOUNDED":
+        return 0 if where == "PRECEDING" else 4
+    if isinstance(value, str):
+        return 2
+    return 1 if where == "PRECEDING" else 3
+
+
+_INTERVALS = {
+    "interval day to second": "to_milliseconds", "interval year to month": "to_months",
+}  # fmt: skip
 _REFUSED_CLAUSES = (
     "qualify", "laterals", "pivots", "cluster", "sort", "distribute", "sample", "into", "match",
     "connect", "prewhere", "kind", "hint", "settings",
@@ -1661,9 +1802,10 @@ _LAMBDA_FUNCTIONS: dict[str, Callable[[Translator, Any, Scope], Expr]] = {
     "all_match": Translator.match,
     "none_match": Translator.match,
     "reduce": Translator.reduce,
-    "map_filter": Translator.map_lambda,
-    "transform_values": Translator.map_lambda,
-    "transform_keys": Translator.map_lambda,
+    "zip_with": Translator.zip_with,
+    "map_filter": Translator.map_filter,
+    "transform_values": Translator.transform_values,
+    "transform_keys": Translator.transform_keys,
 }
 _HANDLERS: dict[type, Callable[[Translator, Any, Scope], Expr]] = {
     exp.Column: Translator.column,

@@ -113,7 +113,7 @@ def _number_format(spec: str, text: str) -> str:
     match = re.fullmatch(r"([-+,0( ]*)(\d*)(?:\.(\d+))?([dxXfeE])", spec)
     assert match
     flags, width, letter = match[1], int(match[2] or 0), match[4]
-    if text in ("NaN", "Infinity", "-Infinity"):
+    if not re.search(r"\d", text):  # NaN and the infinities
         return text.ljust(width) if "-" in flags else text.rjust(width)
     number = Decimal(text)
     body = _digits(abs(number), letter, int(match[3] or 6), "," in flags)
@@ -173,7 +173,8 @@ def _to_base(value: int, radix: int) -> str:
 
 @_define("cbrt", "DOUBLE", "DOUBLE")
 def _cbrt(value: float) -> float:
-    return math.cbrt(value)
+    root = math.cbrt(value)
+    return float(round(root)) if math.isfinite(root) and round(root) ** 3 == value else root
 
 
 @_define("cosh", "DOUBLE", "DOUBLE")
@@ -556,7 +557,10 @@ def _json_parse(text: str) -> str:
 @_define("json_extract", "VARCHAR", "VARCHAR", "VARCHAR")
 def _json_extract(text: str, path: str) -> str | None:
     """The part of a document at a path of `."key"` and `[index]`, as the document writes it."""
-    value = _raw(text)
+    return _at(json.loads(text, parse_float=_plain_double, parse_int=_Number, strict=False), path)
+
+
+def _at(value: Any, path: str) -> str | None:
     for key, index in re.findall(r'\."([^"]*)"|\[(\d+)\]', path):
         try:
             value = value[int(index)] if index and isinstance(value, list) else value[key or index]
@@ -567,7 +571,19 @@ def _json_extract(text: str, path: str) -> str | None:
 
 @_define("json_number", "VARCHAR", "VARCHAR", "VARCHAR")
 def _json_number(text: str, path: str) -> str | None:
-    return _json_extract(text, path)
+    """A number as the document writes it."""
+    value = _at(_raw(text), path)
+    return None if value in ("NaN", "Infinity", "-Infinity") else value
+
+
+@_define("json_first", "VARCHAR", "VARCHAR")
+def _json_first(text: str) -> str | None:
+    """The first JSON value of a text, or None if there is none."""
+    try:
+        _, end = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text.lstrip())
+    except ValueError:
+        return None
+    return text.lstrip()[:end]
 
 
 @_define("json_is_scalar", "VARCHAR", "BOOLEAN")

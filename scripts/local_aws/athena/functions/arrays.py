@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import casts, compare
+from .. import casts, comparison
 from ..expression import LOST, Expr, fail, fail_text
 from ..failure import QueryFailed, not_supported
 from ..types import (
@@ -191,7 +191,7 @@ _set("array_union", "strata_first(list_concat({0}, {1}))")
 @define("array_sort", 1)
 def _array_sort(args: list[Expr]) -> Expr:
     item = item_of("array_sort", args)
-    if not compare.orderable(item):
+    if not comparison.orderable(item):
         raise mismatch("array_sort", args)
     return Expr(f"list_sort({args[0].sql}, 'ASC', 'NULLS LAST')", args[0].type)
 

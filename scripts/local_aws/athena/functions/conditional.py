@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..compare import equal
+from ..comparison import equal
 from ..expression import LOST, Expr
 from ..failure import QueryFailed
 from ..types import BOOLEAN, UNKNOWN, VARCHAR, literal

@@ -9,8 +9,8 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from .. import casts
-from ..expression import Expr, fail, fail_text
+from .. import casts, zones
+from ..expression import NOT_CONSTANT, Expr, bind, fail, fail_text
 from ..failure import QueryFailed, not_supported
 from ..types import (
     BIGINT,
@@ -28,7 +28,7 @@ from ..types import (
     to_duckdb,
 )
 from . import patterns
-from .registry import Build, accept, constant_text, define, mismatch
+from .registry import SCALARS, Build, accept, constant_text, define, mismatch
 
 _UNITS = (
     "millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year",
@@ -53,9 +53,7 @@ def _need_time(name: str, args: list[Expr], *indexes: int) -> None:
 
 def _at(wall: str, value: Expr) -> Expr:
     """A timestamp with time zone from its wall clock, in the zone of `value`."""
-    zone = value.zone
-    sql = f"strata_instant({wall}, {zone})" if zone else f"timezone('UTC', {wall})"
-    return Expr(sql, value.type, zone=zone)
+    return Expr(zones.instant(wall, value.zone), value.type, zone=value.zone)
 
 
 @define("date_trunc", 2)
@@ -134,6 +132,8 @@ _OF_INTERVAL = {
 
 def date_part(name: str, value: Expr) -> Expr:
     """`year(x)`, `extract(year from x)` and so on."""
+    if name.startswith("timezone"):
+        return SCALARS[name].build([value])
     if value.type in (INTERVAL_DAY, INTERVAL_MONTH):
         return _interval_part(name, value)
     if value.type == UNKNOWN:
@@ -177,8 +177,8 @@ def _zone_part(name: str, template: str) -> None:
     define(name, 1)(build)
 
 
-_zone_part("timezone_hour", "({0} // 60)")
-_zone_part("timezone_minute", "({0} % 60)")
+_zone_part("timezone_hour", "({} // 60)")
+_zone_part("timezone_minute", "({} % 60)")
 
 
 @define("date", 1)
@@ -208,12 +208,18 @@ def _parsed(text: str, pattern: str) -> str:
     found = f"try_strptime({given}, {wanted})"
     if "%y" in pattern:
         # Two digits mean 1970 to 2069 in Trino, 1969 to 2068 in DuckDB.
-        found = f"(CASE WHEN year({found}) = 1969 THEN {found} + to_years(100) ELSE {found} END)"
+        found = bind(
+            found,
+            lambda f: f"CASE WHEN year({f}) = 1969 THEN {f} + to_years(100) ELSE {f} END",
+            "strata_y",
+        )
     # strptime skips blanks that the pattern does not have.
     blank = f"({text}) LIKE ' %'" if not pattern.startswith(" ") else "false"
-    return (
-        f"CASE WHEN {text} IS NULL THEN NULL WHEN {blank} OR {found} IS NULL THEN {bad} "
-        f"ELSE date_trunc('millisecond', {found}) END"
+    made = f"CASE WHEN {blank} THEN NULL ELSE date_trunc('millisecond', {found}) END"
+    return bind(
+        made,
+        lambda m: f"CASE WHEN {m} IS NOT NULL THEN {m} WHEN {text} IS NOT NULL THEN {bad} END",
+        "strata_made",
     )
 
 
@@ -253,11 +259,12 @@ def _parse_datetime(args: list[Expr]) -> Expr:
     pattern, zoned = patterns.joda_parser(constant_text("parse_datetime", "a pattern", args[1]))
     if not zoned:
         return Expr(f"timezone('UTC', {_parsed(text, pattern)})", timestamptz(3))
-    head = f"regexp_replace({text}, '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$', '')"
-    tail = f"regexp_extract({text}, '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$')"
+    offset = "(Z|[+-][0-9][0-9]:?[0-9][0-9])$"
+    head = f"regexp_replace({text}, '{offset}', '')"
+    tail = f"regexp_extract({text}, '{offset}')"
     bad = fail_text("INVALID_FUNCTION_ARGUMENT", "Invalid format: an offset is missing", "VARCHAR")
     zone = f"CASE WHEN {tail} = '' THEN {bad} ELSE strata_zone({tail}) END"
-    return Expr(f"strata_instant({_parsed(head, pattern)}, {zone})", timestamptz(3), zone=zone)
+    return Expr(zones.instant(_parsed(head, pattern), zone), timestamptz(3), zone=zone)
 
 
 # --- ISO 8601
@@ -298,7 +305,7 @@ def _iso_timestamp(args: list[Expr], precision: int) -> Expr:
             f"ELSE {checked} END"
         )
     zone = f"strata_zone(regexp_extract({text}, {literal(_ISO_ZONE)}, 1))"
-    return Expr(f"strata_instant({checked}, {zone})", timestamptz(precision), zone=zone)
+    return Expr(zones.instant(checked, zone), timestamptz(precision), zone=zone)
 
 
 @define("from_iso8601_date", 1)
@@ -345,8 +352,10 @@ def _at_timezone(args: list[Expr]) -> Expr:
 
 def zone_name(zone: Expr) -> str | None:
     """SQL of a checked zone name; None for UTC."""
-    if zone.constant == "UTC":
-        return None
+    if isinstance(zone.constant, str):
+        return zones.constant(zone.constant)
+    if zone.type == INTERVAL_DAY and isinstance(zone.constant, int):
+        return zones.constant(_offset_name(zone.constant // 60_000))
     if zone.type == INTERVAL_DAY:
         return f"strata_offset_text({zone.sql} // 60000, true)"
     if zone.type.name not in ("varchar", "unknown"):
@@ -364,8 +373,16 @@ def at_timezone(value: Expr, zone: Expr) -> Expr:
     name = zone_name(zone)
     if name is None:
         return replace(value, zone=None, column=None)
-    sql = f"CASE WHEN strata_wall({value.sql}, {name}) IS NOT NULL THEN {value.sql} END"
-    return Expr(sql, value.type, zone=name)
+    if zone.constant is NOT_CONSTANT or name.startswith("CASE"):
+        # A zone that is NULL or none must be noticed even where nobody looks at it.
+        sql = f"CASE WHEN {name} IS NOT NULL THEN {value.sql} END"
+        return Expr(sql, value.type, zone=name)
+    return Expr(value.sql, value.type, zone=name)
+
+
+def _offset_name(minutes: int) -> str:
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
 
 
 @define("with_timezone", 2)
@@ -373,12 +390,10 @@ def _with_timezone(args: list[Expr]) -> Expr:
     value, zone = args
     if value.type == DATE:
         value = casts.cast(value, timestamp(0))
-        value = Expr(value.sql, timestamp(3))
     if value.type.name != "timestamp":
         raise mismatch("with_timezone", args)
     name = zone_name(zone)
-    sql = f"strata_instant({value.sql}, {name or literal('UTC')})"
-    return Expr(sql, timestamptz(value.type.args[0]), zone=name)
+    return Expr(zones.instant(value.sql, name), timestamptz(value.type.args[0]), zone=name)
 
 
 # --- Unix time

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from .. import casts
-from ..expression import Expr
+from ..expression import Expr, bind
 from ..failure import QueryFailed, not_supported
 from ..types import BIGINT, BOOLEAN, DOUBLE, JSON, UNKNOWN, VARCHAR, Type, literal
 from .registry import bounded, constant_text, define, mismatch, simple
@@ -16,8 +16,11 @@ from .registry import bounded, constant_text, define, mismatch, simple
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\"((?:[^\"\\]|\\.)*)\"\]")
 
 
-def _path(arg: Expr) -> str:
-    """A JSON path as DuckDB writes it. Raises QueryFailed for what the classic paths do not have."""
+def _path(arg: Expr, keyed: bool = False) -> str:
+    """A JSON path as DuckDB writes it; `keyed` reads `[1]` as the key "1" of an object.
+
+    Raises QueryFailed for what the classic paths do not have.
+    """
     path = constant_text("JSON extraction", "a path", arg)
     out, at = "$", 1
     if not path.startswith("$"):
@@ -26,10 +29,12 @@ def _path(arg: Expr) -> str:
         step = _STEP.match(path, at)
         if not step:
             raise _bad_path(path)
-        if step[2] is not None:
+        if step[2] is not None and not keyed:
             out += f"[{step[2]}]"
         else:
-            key = step[1] if step[1] is not None else step[3]
+            if (step[1] or "").isdigit() and not keyed:
+                raise not_supported("a number after a dot in a JSON path")
+            key = step[1] or step[2] or step[3] or ""
             if '"' in key or "\\" in key:
                 raise not_supported("a quoted key with quotes in a JSON path")
             out += f'."{key}"'
@@ -38,8 +43,6 @@ def _path(arg: Expr) -> str:
 
 
 def _bad_path(path: str) -> QueryFailed:
-    if re.search(r"[-$:\s]", path[1:]):
-        return not_supported(f"the JSON path {path}")
     return QueryFailed("INVALID_FUNCTION_ARGUMENT", f"Invalid JSON path: '{path}'")
 
 
@@ -50,23 +53,36 @@ def _document(name: str, args: list[Expr]) -> tuple[str, str]:
         return f"CAST({arg.sql} AS JSON)", f"{arg.sql} IS NOT NULL"
     if arg.type.name != "varchar":
         raise mismatch(name, args)
-    return arg.sql, f"json_valid({arg.sql})"
+    # Trino reads the first value of a text and does not look at what follows it.
+    first = f"CASE WHEN json_valid({arg.sql}) THEN {arg.sql} ELSE strata_json_first({arg.sql}) END"
+    return first, f"({first}) IS NOT NULL"
 
 
 @define("json_extract_scalar", 2)
 def _extract_scalar(args: list[Expr]) -> Expr:
     if args[0].type == UNKNOWN:
         raise QueryFailed("AMBIGUOUS_FUNCTION_CALL", "Could not choose a json_extract_scalar")
-    value, valid = _document("json_extract_scalar", args)
-    path = _path(args[1])
+    document, _ = _document("json_extract_scalar", args)
     kind = VARCHAR if args[0].type == JSON else bounded(args[0].type, lambda n: n)
+    return Expr(bind(document, lambda value: _scalar(value, args[1]), "strata_doc"), kind)
+
+
+def _scalar(value: str, arg: Expr) -> str:
+    path, keyed = _path(arg), _path(arg, keyed=True)
+    if path == keyed:
+        return _scalar_at(value, path)
+    return f"CASE WHEN json_exists({value}, {path}) THEN {_scalar_at(value, path)} " \
+           f"ELSE {_scalar_at(value, keyed)} END"  # fmt: skip
+
+
+def _scalar_at(value: str, path: str) -> str:
     found = f"json_extract_string({value}, {path})"
     # DuckDB prints a fraction anew; the text of the document is what counts.
-    return Expr(
-        f"CASE WHEN {valid} THEN CASE json_type({value}, {path}) "
-        f"WHEN 'OBJECT' THEN NULL WHEN 'ARRAY' THEN NULL "
-        f"WHEN 'DOUBLE' THEN strata_json_number({value}, {path}) ELSE {found} END END",
-        kind,
+    number = f"strata_json_number(CAST({value} AS VARCHAR), {path})"
+    zero = f"CASE WHEN {found} = '0' AND contains(CAST({value} AS VARCHAR), '-0') THEN {number}"
+    return (
+        f"CASE json_type({value}, {path}) WHEN 'OBJECT' THEN NULL WHEN 'ARRAY' THEN NULL "
+        f"WHEN 'DOUBLE' THEN {number} ELSE {zero} ELSE {found} END END"
     )
 
 
@@ -75,7 +91,7 @@ def _extract(args: list[Expr]) -> Expr:
     if args[1].type == UNKNOWN:
         return Expr("CAST(NULL AS JSON)", JSON, None)
     value, valid = _document("json_extract", args)
-    found = f"strata_json_extract({value}, {_path(args[1])})"
+    found = f"strata_json_extract(CAST({value} AS VARCHAR), {_path(args[1])})"
     return Expr(f"CASE WHEN {valid} THEN CAST({found} AS JSON) END", JSON)
 
 

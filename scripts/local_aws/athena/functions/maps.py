@@ -51,9 +51,10 @@ def _multimap_from_entries(args: list[Expr]) -> Expr:
     key, value = _entry("multimap_from_entries", args)
     entries = args[0].sql
     bad = fail_text("INVALID_FUNCTION_ARGUMENT", "map key cannot be null", to_duckdb(key))
-    keys = f"list_transform({entries}, lambda strata_e: coalesce(strata_e[1], {bad}))"
-    own = f"list_filter({entries}, lambda strata_f: strata_f[1] = strata_k)"
-    values = f"list_transform({own}, lambda strata_g: strata_g[2])"
+    at = "struct_extract_at({}, {})".format
+    keys = f"list_transform({entries}, lambda strata_e: coalesce({at('strata_e', 1)}, {bad}))"
+    own = f"list_filter({entries}, lambda strata_f: {at('strata_f', 1)} = strata_k)"
+    values = f"list_transform({own}, lambda strata_g: {at('strata_g', 2)})"
     return Expr(
         f"map(strata_first({keys}), list_transform(strata_first({keys}), "
         f"lambda strata_k: {values}))",
@@ -70,7 +71,9 @@ def _map_of(args: list[Expr]) -> Expr:
     key, value = item_of("map", args), item_of("map", args, 1)
     if key.items:
         # DuckDB reads map([[1]], …) as another function.
-        return Expr(f"map_from_entries(list_zip({args[0].sql}, {args[1].sql}))", map_of(key, value))
+        pairs = f"list_zip({args[0].sql}, {args[1].sql})"
+        named = f"list_transform({pairs}, lambda strata_z: {{'k': strata_z[1], 'v': strata_z[2]}})"
+        return Expr(f"map_from_entries({named})", map_of(key, value))
     return Expr(f"map({args[0].sql}, {args[1].sql})", map_of(key, value))
 
 

@@ -88,7 +88,7 @@ def _uuid(args: list[Expr]) -> Expr:
 
 @define("abs", 1)
 def _abs(args: list[Expr]) -> Expr:
-    kind = DOUBLE if args[0].type == UNKNOWN else args[0].type
+    kind = Type("tinyint") if args[0].type == UNKNOWN else args[0].type
     if not kind.is_numeric:
         raise mismatch("abs", args)
     return Expr(f"abs(CAST({args[0].sql} AS {to_duckdb(kind)}))", kind)
@@ -157,7 +157,7 @@ define("floor", 1)(_whole("floor"))
 def _round(args: list[Expr]) -> Expr:
     kind = args[0].type
     if kind == UNKNOWN:
-        return Expr("CAST(NULL AS DOUBLE)", DOUBLE, None)
+        return Expr("CAST(NULL AS TINYINT)", Type("tinyint"), None)
     if not kind.is_numeric or (len(args) == 2 and not _whole_number(args[1])):
         raise mismatch("round", args)
     digits = args[1].sql if len(args) == 2 else "0"
@@ -229,12 +229,12 @@ def _width_bucket(args: list[Expr]) -> Expr:
     bad = bad_argument("bucketCount must be greater than 0 and bounds must differ", BIGINT)
     wrong = f"{count} <= 0 OR {low} = {high} OR NOT isfinite({low}) OR NOT isfinite({high})"
     wrong += f" OR isnan({x})"
-    inside = f"CAST(floor({count} * (({x} - {low}) / ({high} - {low}))) AS BIGINT) + 1"
-    below = f"CASE WHEN {low} < {high} THEN {x} < {low} ELSE {x} > {low} END"
-    above = f"CASE WHEN {low} < {high} THEN {x} >= {high} ELSE {x} <= {high} END"
+    first, last = f"least({low}, {high})", f"greatest({low}, {high})"
+    inside = f"CAST(floor({count} * (({x} - {first}) / ({last} - {first}))) AS BIGINT) + 1"
+    bucket = f"CASE WHEN {x} < {first} THEN 0 WHEN {x} >= {last} THEN {count} + 1 ELSE {inside} END"
     return Expr(
-        f"CASE WHEN {wrong} THEN {bad} WHEN {below} THEN 0 WHEN {above} THEN {count} + 1 "
-        f"ELSE {inside} END",
+        f"CASE WHEN {wrong} THEN {bad} WHEN {low} > {high} THEN {count} - ({bucket}) + 1 "
+        f"ELSE {bucket} END",
         BIGINT,
     )
 

@@ -69,11 +69,18 @@ _NUMBERS = {
 
 def joda(pattern: str, wall: str, offset: str, zone: str) -> str:
     """SQL of format_datetime: `wall` clock, `offset` in minutes and `zone` are SQL."""
+    _check_letters(pattern)
     parts = [
         _joda_part(token, wall, offset, zone) if token[0].isalpha() else literal(_text_of(token))
         for token in _tokens(pattern)
     ]
     return f"({' || '.join(parts)})"
+
+
+def _check_letters(pattern: str) -> None:
+    for token in _tokens(pattern):
+        if token[0].isalpha() and token[0] not in "GCYxweEyDMdaKhHkmsSzZ":
+            raise _invalid(f"Illegal pattern component: {token}")
 
 
 def _joda_part(token: str, wall: str, offset: str, zone: str) -> str:
@@ -95,9 +102,7 @@ def _joda_part(token: str, wall: str, offset: str, zone: str) -> str:
         return zone if width >= 3 else f"strata_offset_text({offset}, {'true' if width == 2 else 'false'})"
     if letter == "z" and zone == "'UTC'" and width <= 3:
         return zone
-    if letter in "GCz":
-        raise not_supported(f"date pattern {token}")
-    raise _invalid(f"Illegal pattern component: {token}")
+    raise not_supported(f"date pattern {token}")
 
 
 def _number(letter: str, wall: str, width: int) -> str:

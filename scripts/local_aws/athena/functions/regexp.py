@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ..expression import Expr
+from ..expression import Expr, fail_text
 from ..failure import QueryFailed, not_supported
 from ..types import BIGINT, BOOLEAN, INTEGER, UNKNOWN, VARCHAR, array, literal
 from .registry import accept, bad_argument, bounded, define, same
@@ -18,7 +18,7 @@ _REFUSED = re.compile(
     r"\(\?(?:[=!]|<[=!]|>|#)"  # look-around, atomic groups, comments
     r"|\(\?[a-z-]*[^imsP<:)a-z-]"  # flags that RE2 does not have
     r"|[*+?}]\+"  # possessive repetition
-    r"|\[[^\]]*(?:&&|(?<!\[)\[(?!:))"  # classes in classes
+    r"|\[\^?\]?[^\]]*(?:&&|\[(?!:))"  # classes in classes
 )
 
 
@@ -37,7 +37,32 @@ def pattern_of(arg: Expr, sql: str) -> str:
     if re.search(r"(?<!\\)\$$", text):
         # Before a last newline `$` matches in Trino, not in RE2.
         text = text[:-1] + r"(?:\n?\z)" if "(?m" not in text else text
-    return literal(re.sub(r"\(\?<([A-Za-z])", r"(?P<\1", text))
+    return literal(_spaces(re.sub(r"\(\?<([A-Za-z])", r"(?P<\1", text)))
+
+
+def _spaces(text: str) -> str:
+    """`\\s` has the vertical tab in Trino, not in RE2."""
+    out, inside = "", False
+    for token in re.finditer(r"\\.|[^\\]", text, re.DOTALL):
+        part = token[0]
+        if part == r"\s":
+            part = r"\s\x0b" if inside else r"[\s\x0b]"
+        elif part == r"\S":
+            if inside:
+                raise not_supported(r"\S in a class of a regular expression")
+            part = r"[^\s\x0b]"
+        elif part in "[]":
+            inside = part == "["
+        out += part
+    return out
+
+
+def _subject(text: str, arg: Expr) -> str:
+    """The text, refused beyond ASCII where a word's border is looked for: there RE2 sees others."""
+    if isinstance(arg.constant, str) and re.search(r"\\[bB]", arg.constant):
+        bad = fail_text("NOT_SUPPORTED", r"\b beyond ASCII is not supported here", "VARCHAR")
+        return f"CASE WHEN strata_ascii({text}) THEN {text} WHEN {text} IS NOT NULL THEN {bad} END"
+    return text
 
 
 def _groups(name: str, args: list[Expr], group: Expr | None) -> None:
@@ -61,7 +86,7 @@ def _groups(name: str, args: list[Expr], group: Expr | None) -> None:
 
 def _two(name: str, args: list[Expr]) -> tuple[str, str]:
     text, pattern = accept(name, "ss", args[:2])
-    return text, pattern_of(args[1], pattern)
+    return _subject(text, args[1]), pattern_of(args[1], pattern)
 
 
 @define("regexp_like", 2)
@@ -93,8 +118,10 @@ def _count(args: list[Expr]) -> Expr:
     return Expr(f"len(regexp_extract_all({text}, {pattern}))", BIGINT)
 
 
-@define("regexp_position", 2)
+@define("regexp_position", 2, 4)
 def _position(args: list[Expr]) -> Expr:
+    if len(args) > 2:
+        raise not_supported("regexp_position with a start")
     text, pattern = _two("regexp_position", args)
     before = f"regexp_extract({text}, '(?s)\\A(.*?)(?:' || {pattern} || ')', 1)"
     found = f"CASE WHEN regexp_matches({text}, {pattern}) THEN length({before}) + 1 ELSE -1 END"
@@ -130,6 +157,9 @@ def _replace(args: list[Expr]) -> Expr:
         return Expr("CAST(NULL AS VARCHAR)", same(args), None)
     if args[2].type.name != "varchar" or not isinstance(args[2].constant, str):
         raise not_supported("regexp_replace with a replacement that is not a constant string")
+    if not isinstance(args[1].constant, str) or (args[1].constant and _matches_empty(
+            args[1].constant)):  # fmt: skip
+        raise not_supported("regexp_replace with a pattern that may match the empty string")
     new = _replacement(args[1], args[2].constant)
     size = len(args[2].constant)
     kind = bounded(same(args), lambda n: n + max(n * size // 2, size) * (n + 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import casts, formats
-from ..expression import NOT_CONSTANT, Expr, fail_text
+from ..expression import NOT_CONSTANT, Expr
 from ..failure import QueryFailed, not_supported
 from ..types import (
     BIGINT,
@@ -226,6 +226,8 @@ for _name in ("lpad", "rpad"):
 def _concat(args: list[Expr]) -> Expr:
     if len(args) == 1:
         raise QueryFailed("INVALID_FUNCTION_ARGUMENT", "There must be two or more arguments")
+    if len(args) > 2:
+        args = [Expr("CAST(NULL AS VARCHAR)", VARCHAR) if a.type == UNKNOWN else a for a in args]
     out = args[0]
     for arg in args[1:]:
         out = concatenation(out, arg)
@@ -236,6 +238,8 @@ def concatenation(a: Expr, b: Expr) -> Expr:
     """`a || b` for strings, binaries, and arrays with arrays or elements."""
     if a.type == UNKNOWN or b.type == UNKNOWN:
         known = b if a.type == UNKNOWN else a
+        if known.type == VARCHAR:
+            raise QueryFailed("AMBIGUOUS_FUNCTION_CALL", "Could not choose a concat for NULL")
         if known.type.name in ("array", "char"):
             raise not_supported(f"concatenation of NULL and {known.type}")
         # Trino resolves 'a' || null to arrays; the value is NULL all the same.
@@ -340,4 +344,5 @@ def _format(args: list[Expr]) -> Expr:
 @define("fail", 1, 2)
 def _fail(args: list[Expr]) -> Expr:
     message = constant_text("fail", "a message", args[-1])
-    return Expr(fail_text("GENERIC_USER_ERROR", message, "INTEGER"), UNKNOWN)
+    # error() is what TRY does not catch.
+    return Expr(f"error({literal(f'!GENERIC_USER_ERROR: {message}')})", UNKNOWN)
