@@ -38,10 +38,10 @@ class NoTables:
 
 @pytest.fixture(scope="session")
 def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
-    """Runs a query without tables; gives its types, and rows as Athena prints them."""
+    """Runs a query without tables; gives its types and rows."""
     db = engine.Engine(tmp_path_factory.mktemp("engine"), [])
 
-    def run(sql: str) -> tuple[list[Type], list[list[str | None]]]:
+    def run(sql: str) -> tuple[list[Type], list[Any]]:
         translator = Translator(sql, NoTables(), NOW)
         text, relation = translator.result(parse_query(sql))
         relations.finish(translator.relations, [relation])
@@ -51,7 +51,7 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
         finally:
             con.close()
         kinds = [c.type for c in relation.columns]
-        return kinds, [[results.text(v, t) for v, t in zip(r, kinds, strict=True)] for r in rows]
+        return kinds, rows
 
     yield run
     db.close()
@@ -60,7 +60,13 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 @pytest.fixture(scope="session")
 def evaluate(typed: Callable[[str], Any]) -> Callable[[str], Any]:
     """Runs a query without tables; gives rows as Athena prints them."""
-    return lambda sql: typed(sql)[1]
+
+
+    def run(sql: str) -> list[list[str | None]]:
+        kinds, rows = typed(sql)
+        return [[results.text(v, t) for v, t in zip(r, kinds, strict=True)] for r in rows]
+
+    return run
 
 
 @dataclass

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,8 @@ def value(found: Any, kind: Type) -> Any:
         return float(found.replace("Infinity", "inf"))
     if kind.name == "varbinary":
         return bytes.fromhex(found)
+    if kind.name == "date":
+        return date.fromisoformat(found) if len(found) == 10 else found.removeprefix("+")
     if kind.name == "timestamp":
         return datetime.fromisoformat(found)
     if kind.name == "timestamptz":

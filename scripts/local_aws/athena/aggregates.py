@@ -310,7 +310,7 @@ for _name, _duck in {
     AGGREGATES[_name] = _typed(_duck, DOUBLE, check="n")
 for _name in ("corr", "covar_pop", "covar_samp", "regr_slope", "regr_intercept"):
     AGGREGATES[_name] = _paired(_name)
-for _name, _duck in (("and", "bit_and"), ("or", "bit_or"), ("xor", "bit_xor")):
+for _name, _duck in (("and", "bit_and"), ("or", "bit_or")):
     AGGREGATES[f"bitwise_{_name}_agg"] = _bitwise(_duck)
 
 

@@ -31,11 +31,14 @@ def cast(value: Expr, target: Type, safe: bool = False) -> Expr:
     zone = value.zone if source.name == target.name == "timestamptz" else None
     if source.name == "varchar" and target.name == "timestamptz":
         zone = _zone_of(value.sql)
+        if not safe:
+            bad = fail_text("INVALID_CAST_ARGUMENT", "Unknown time zone", "VARCHAR")
+            zone = f"CASE WHEN {value.sql} IS NOT NULL THEN coalesce({zone}, {bad}) END"
     return Expr(sql, target, value.constant, zone)
 
 
 def _zone_of(text: str) -> str:
-    return f"strata_zone(regexp_extract({text}, {literal(_ZONED)}, 2))"
+    return f"TRY(strata_zone(regexp_extract({text}, {literal(_ZONED)}, 2)))"
 
 
 def _sql(value: Expr, target: Type) -> str:

@@ -42,7 +42,7 @@ def equal(a: Expr, b: Expr) -> str:
 
 def _sql(value: Expr, kind: Type) -> str:
     """The side of a comparison. DuckDB compares text with text and numbers with numbers itself."""
-    if value.type == UNKNOWN or value.type == kind or kind.name in ("varchar", "char"):
+    if value.type == UNKNOWN or value.type.name == kind.name and kind.is_text:
         return value.sql
     return casts.cast(value, kind).sql
 

@@ -95,13 +95,15 @@ CREATE MACRO strata_map_equal(a, b) AS
     ELSE list_sort(map_entries(a)) = list_sort(map_entries(b)) END;
 CREATE MACRO strata_sum(x) AS CASE
     WHEN length(replace(replace(CAST(x AS VARCHAR), '.', ''), '-', '')) > 38
-    THEN CASE WHEN CAST('!GENERIC_INTERNAL_ERROR: Decimal overflow' AS INTEGER) = 0 THEN NULL END
+    THEN CASE WHEN CAST('!GENERIC_INTERNAL_ERROR: Decimal overflow: ' || CAST(x AS VARCHAR)
+        AS INTEGER) = 0 THEN NULL END
     ELSE x END;
 CREATE MACRO strata_number(x) AS CASE WHEN isnan(x) THEN NULL ELSE x END;
 CREATE MACRO strata_map_agg(entries) AS list_transform([list_filter(entries,
     lambda e: e IS NOT NULL)], lambda kept: CASE WHEN kept IS NOT NULL AND len(kept) > 0 THEN
-    map_from_entries(list_filter(kept, lambda e, i:
-        list_position(list_transform(kept, lambda f: f.k), e.k) = i)) END)[1];
+    CASE WHEN len(list_distinct(list_transform(kept, lambda f: f.k))) = len(kept)
+    THEN map_from_entries(kept) ELSE map_from_entries(list_filter(kept, lambda e, i:
+        list_position(list_transform(kept, lambda f: f.k), e.k) = i)) END END)[1];
 CREATE MACRO strata_multimap_agg(entries) AS list_transform([list_filter(entries,
     lambda e: e IS NOT NULL)], lambda kept: CASE WHEN kept IS NOT NULL AND len(kept) > 0 THEN
     map(list_distinct(list_transform(kept, lambda f: f.k)),
@@ -109,8 +111,9 @@ CREATE MACRO strata_multimap_agg(entries) AS list_transform([list_filter(entries
             list_transform(list_filter(kept, lambda g: g.k = k), lambda g: g.v))) END)[1];
 CREATE MACRO strata_map_union(maps) AS list_transform([flatten(list_filter(maps,
     lambda m: m IS NOT NULL))], lambda kept: CASE WHEN kept IS NOT NULL THEN
-    map_from_entries(list_filter(kept, lambda e, i:
-        list_position(list_transform(kept, lambda f: f.key), e.key) = i)) END)[1];
+    CASE WHEN len(list_distinct(list_transform(kept, lambda f: f.key))) = len(kept)
+    THEN map_from_entries(kept) ELSE map_from_entries(list_filter(kept, lambda e, i:
+        list_position(list_transform(kept, lambda f: f.key), e.key) = i)) END END)[1];
 -- Zones: a name, or an offset of hours and minutes that ICU does not know.
 CREATE MACRO strata_minutes(z) AS
     (CASE WHEN z LIKE '-%' THEN -1 ELSE 1 END)
@@ -129,16 +132,19 @@ CREATE MACRO strata_wall(moment, zone) AS list_transform([{'t': moment, 'z': zon
     WHEN p.t < TIMESTAMPTZ '1902-01-01 00:00:00+00'
     THEN CAST('!NOT_SUPPORTED: A zone before 1902 is not supported here' AS TIMESTAMP)
     ELSE timezone(p.z, p.t) END)[1];
--- An hour that occurs twice is the first one west of Greenwich and the second one east of it.
+-- An hour that occurs twice is the first one.
 CREATE MACRO strata_instant(clock, zone) AS list_transform([{'w': clock, 'z': zone}], lambda p:
     CASE WHEN p.z LIKE '+%' OR p.z LIKE '-%'
     THEN timezone('UTC', p.w) - to_minutes(strata_minutes(p.z))
     WHEN p.w < TIMESTAMP '1902-01-01'
     THEN CAST('!NOT_SUPPORTED: A zone before 1902 is not supported here' AS TIMESTAMPTZ)
-    WHEN timezone(p.z, p.w) > timezone('UTC', p.w)
-        AND timezone(p.z, timezone(p.z, p.w) - INTERVAL 1 HOUR) = p.w
+    WHEN timezone(p.z, timezone(p.z, p.w) - INTERVAL 1 HOUR) = p.w
     THEN timezone(p.z, p.w) - INTERVAL 1 HOUR
     ELSE timezone(p.z, p.w) END)[1];
+-- with_timezone() takes the second one east of Greenwich.
+CREATE MACRO strata_with_zone(clock, zone) AS list_transform([{'w': clock, 'z': zone}], lambda q:
+    CASE WHEN q.z NOT LIKE '+%' AND q.z NOT LIKE '-%' AND timezone(q.z, q.w) < timezone('UTC', q.w)
+    THEN timezone(q.z, q.w) ELSE strata_instant(q.w, q.z) END)[1];
 CREATE MACRO strata_offset_text(m, colon) AS
     (CASE WHEN m < 0 THEN '-' ELSE '+' END) || lpad(CAST(abs(m) // 60 AS VARCHAR), 2, '0')
     || (CASE WHEN colon THEN ':' ELSE '' END) || lpad(CAST(abs(m) % 60 AS VARCHAR), 2, '0');

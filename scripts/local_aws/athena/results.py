@@ -44,8 +44,8 @@ def text(value: Any, kind: Type) -> str | None:
         return value  # printed by SQL, in the value's own zone
     if name == "timestamptz":
         return f"{_timestamp(value, kind.args[0] if kind.args else 3)} UTC"
-    if name == "date" and isinstance(value, date):
-        return value.isoformat()
+    if name == "date":
+        return value.isoformat() if isinstance(value, date) else f"+{value}"  # beyond 9999
     if name == "char":
         return str(value).ljust(kind.args[0])
     if name == "interval day to second":
@@ -57,9 +57,8 @@ def text(value: Any, kind: Type) -> str | None:
     if name == "array":
         return "[" + ", ".join(_inner(item, kind.items[0]) for item in value) + "]"
     if name == "map":
-        pairs = value.items() if isinstance(value, dict) else value
         key_type, value_type = kind.items
-        shown = (f"{_inner(k, key_type)}={_inner(v, value_type)}" for k, v in pairs)
+        shown = (f"{_inner(k, key_type)}={_inner(v, value_type)}" for k, v in pairs(value, kind))
         return "{" + ", ".join(shown) + "}"
     if name == "row":
         parts = value.values() if isinstance(value, dict) else value
@@ -68,6 +67,13 @@ def text(value: Any, kind: Type) -> str | None:
             f"{field or f'field{i}'}={_inner(part, t)}" for i, (field, t, part) in enumerate(fields)
         ) + "}"  # fmt: skip
     return str(value)
+
+
+def pairs(value: Any, kind: Type) -> list[tuple[Any, Any]]:
+    """The entries of a map as DuckDB gives it to Python."""
+    if kind.items[0].items and isinstance(value, dict):
+        return list(zip(value["key"], value["value"], strict=True))  # keys without a hash
+    return list(value.items()) if isinstance(value, dict) else list(value)
 
 
 def _interval(millis: int) -> str:

@@ -258,7 +258,9 @@ class Translator:
     def values(self, node: exp.Values, scope: Scope) -> tuple[str, Relation]:
         rows: list[list[Expr]] = []
         for item in node.expressions:
-            cells = item.expressions if isinstance(item, exp.Tuple | exp.Struct) else [item]
+            cells = item.expressions if isinstance(item, exp.Tuple) else [item]
+            if len(cells) == 1 and isinstance(cells[0], exp.Struct | exp.Tuple):
+                cells = cells[0].expressions  # a row is a row of the table
             rows.append([self.expr(c, scope) for c in cells])
         width = len(rows[0])
         if any(len(r) != width for r in rows):
@@ -433,6 +435,9 @@ class Translator:
                 simple = False
                 keys.append(self._grouping_element(item, scope, items))
                 continue
+            if isinstance(item, exp.Tuple) and not item.expressions:
+                keys.append("()")
+                continue
             value = self._group_key(item, scope, items)
             keys.append(value.sql)
             if value.column:
@@ -511,6 +516,14 @@ class Translator:
         return ", ".join(parts)
 
     def _order_key(self, key: exp.Expression, scope: Scope, by_output: bool) -> str:
+        if by_output and _aggregates(key):
+            for column in key.find_all(exp.Column):
+                if not column.table and column.name.lower() in scope.outputs:
+                    raise self.error(
+                        "COLUMN_NOT_FOUND",
+                        "Invalid reference to output projection attribute from ORDER BY aggregation",
+                        column,
+                    )
         if by_output and isinstance(key, exp.Literal) and not key.is_string:
             return self._ordinal(key, scope)
         if by_output and isinstance(key, exp.Column) and not key.table:
@@ -1000,6 +1013,8 @@ class Translator:
         return replace(value, sql=f"({value.sql})" if not value.column else value.sql)
 
     def negative(self, node: exp.Neg, scope: Scope) -> Expr:
+        if isinstance(node.this, exp.Literal) and node.this.this == str(2**63):
+            return Expr(f"CAST('-{2**63}' AS BIGINT)", BIGINT, -(2**63))
         value = self.expr(node.this, scope)
         if value.constant == 2**31 and isinstance(node.this, exp.Literal):
             return Expr(f"(-{2**31})", INTEGER, -(2**31))
@@ -1029,7 +1044,11 @@ class Translator:
             raise self.refuse("IN of this form", node)
         query = node.args.get("query")
         if query is not None:
+            width = len(node.this.expressions) if isinstance(node.this, exp.Tuple) else 1
             value = self.expr(node.this, scope)
+            if width > 1:
+                parts = (self.expr(e, scope).sql for e in node.this.expressions)
+                value = replace(value, sql=f"({', '.join(parts)})")
             inner = query.this if isinstance(query, exp.Subquery) else query
             sql, relation = self.query(inner, scope)
             self._root(relation)
@@ -1041,7 +1060,7 @@ class Translator:
         items = [self.expr(e, scope) for e in node.expressions]
         for item in items:
             self._check_comparable("IN", value, item, node)
-        if value.type.items or value.type.name in ("double", "real"):
+        if value.type.items or value.type.name in ("double", "real", "char"):
             tests = (comparison.equal(value, item) for item in items)
             return Expr(f"({' OR '.join(tests)})", BOOLEAN)
         return Expr(f"({value.sql} IN ({', '.join(i.sql for i in items)}))", BOOLEAN)
@@ -1243,7 +1262,7 @@ class Translator:
 
     def normalize(self, node: exp.Normalize, scope: Scope) -> Expr:
         form = node.args.get("form")
-        name = form.name if form is not None else "NFC"
+        name = form.name if isinstance(form, exp.Expression) else "NFC"
         args = [self.expr(node.this, scope), Expr(literal(name), VARCHAR, name)]
         return self._call("normalize", args, node)
 

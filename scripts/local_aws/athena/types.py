@@ -372,7 +372,7 @@ def common(a: Type, b: Type) -> Type | None:
         if a.args and b.args:
             name = "char" if "char" in (a.name, b.name) else "varchar"
             return Type(name, (max(a.args[0], b.args[0]),))
-        return VARCHAR if a.name == b.name else None
+        return VARCHAR if a.name == b.name else Type("char", (65_536,))
     if a.is_time and b.is_time:
         order = ("date", "timestamp", "timestamptz")
         name = max(a.name, b.name, key=order.index)

@@ -63,8 +63,9 @@ def install(connection: Any) -> None:
     """Make the functions known to a DuckDB connection."""
     for name, parameters, result, function in FUNCTIONS:
         connection.create_function(
-            name, _over_columns(function, _TYPES[result]), parameters, result, type="arrow"
-        )
+            name, _over_columns(function, _TYPES[result]), parameters, result, type="arrow",
+            null_handling="special",
+        )  # fmt: skip
 
 
 def _over_columns(function: Callable[..., Any], kind: pa.DataType) -> Callable[..., pa.Array]:
@@ -525,7 +526,14 @@ def _dump(value: Any, sort: bool) -> str:
         return "{" + ",".join(f"{_dump(k, sort)}:{_dump(value[k], sort)}" for k in keys) + "}"
     if isinstance(value, list):
         return "[" + ",".join(_dump(v, sort) for v in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    # Beyond the first plane of Unicode, Trino writes escapes.
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub("[\U00010000-\U0010ffff]", lambda m: _escaped(m[0]), text)
+
+
+def _escaped(char: str) -> str:
+    high, low = divmod(ord(char) - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04X}\\u{0xDC00 + low:04X}"
 
 
 def _no_constant(name: str) -> Any:
@@ -574,6 +582,52 @@ def _json_number(text: str, path: str) -> str | None:
     """A number as the document writes it."""
     value = _at(_raw(text), path)
     return None if value in ("NaN", "Infinity", "-Infinity") else value
+
+
+@_define("json_streamed", "VARCHAR", "VARCHAR", "VARCHAR")
+def _json_streamed(text: str, path: str) -> str | None:
+    """As json_extract, of a text that is no JSON as a whole: what stands before it breaks counts."""
+    at = 0
+    try:
+        for key, index in re.findall(r'\."([^"]*)"|\[(\d+)\]', path):
+            at = _member(text, _blank(text, at), key or index)
+        value, end = _DECODER.raw_decode(text, _blank(text, at))
+        # A number at the very end may be the beginning of a longer one.
+        return _dump(value, sort=False) if re.match(r"\s*([,}\]]|$)", text[end:]) else None
+    except (ValueError, LookupError):
+        return None
+
+
+_DECODER = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_no_constant,
+                            strict=False)  # fmt: skip
+
+
+def _blank(text: str, at: int) -> int:
+    while text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _member(text: str, at: int, wanted: str) -> int:
+    """Where the value of a key, or an element of an array, begins."""
+    opening, count = text[at], 0
+    if opening not in "{[":
+        raise LookupError(wanted)
+    at = _blank(text, at + 1)
+    while text[at] not in "}]":
+        name = str(count)
+        if opening == "{":
+            name, at = _DECODER.raw_decode(text, at)
+            at = _blank(text, at)
+            if text[at] != ":":
+                raise ValueError(text)
+            at = _blank(text, at + 1)
+        if name == wanted:
+            return at
+        _, at = _DECODER.raw_decode(text, at)
+        at, count = _blank(text, at), count + 1
+        at = _blank(text, at + 1) if text[at] == "," else at
+    raise LookupError(wanted)
 
 
 @_define("json_first", "VARCHAR", "VARCHAR")

@@ -138,8 +138,10 @@ def date_part(name: str, value: Expr) -> Expr:
         return _interval_part(name, value)
     if value.type == UNKNOWN:
         return Expr("CAST(NULL AS BIGINT)", BIGINT, None)
-    if not value.type.is_time or (value.type == DATE and name in _OF_DAY):
+    if not value.type.is_time:
         raise mismatch(name, [value])
+    if value.type == DATE and name in _OF_DAY:
+        value = casts.cast(value, timestamp(3))
     if name == "millisecond":
         return Expr(f"CAST(millisecond({value.local()}) % 1000 AS BIGINT)", BIGINT)
     return Expr(f"CAST({_PARTS[name]}({value.local()}) AS BIGINT)", BIGINT)
@@ -204,7 +206,8 @@ def _parsed(text: str, pattern: str) -> str:
     wanted = literal(pattern)
     given = text
     if "%Y" not in pattern and "%y" not in pattern:
-        given, wanted = f"'1970 ' || {text}", literal(f"%Y {pattern}")
+        year = "2000" if re.search("%[mdbB]", pattern) else "1970"
+        given, wanted = f"'{year} ' || {text}", literal(f"%Y {pattern}")
     found = f"try_strptime({given}, {wanted})"
     if "%y" in pattern:
         # Two digits mean 1970 to 2069 in Trino, 1969 to 2068 in DuckDB.
@@ -214,7 +217,7 @@ def _parsed(text: str, pattern: str) -> str:
             "strata_y",
         )
     # strptime skips blanks that the pattern does not have.
-    blank = f"({text}) LIKE ' %'" if not pattern.startswith(" ") else "false"
+    blank = f"({text}) <> trim({text})"
     made = f"CASE WHEN {blank} THEN NULL ELSE date_trunc('millisecond', {found}) END"
     return bind(
         made,
@@ -236,8 +239,15 @@ def _date_format(args: list[Expr]) -> Expr:
     if args[0].type == UNKNOWN:
         return Expr("CAST(NULL AS VARCHAR)", VARCHAR, None)
     pattern = patterns.mysql(constant_text("date_format", "a pattern", args[1]))
-    wall = f"date_trunc('millisecond', CAST({args[0].local()} AS TIMESTAMP))"
+    wall = _to_millis(args[0])
     return Expr(f"strftime({wall}, {literal(pattern)})", VARCHAR)
+
+
+def _to_millis(value: Expr) -> str:
+    """SQL of the wall clock, rounded to milliseconds: all that patterns know."""
+    wall = f"CAST({value.local()} AS TIMESTAMP)"
+    fine = value.type != DATE and value.type.args[0] > 3
+    return casts.rounded(wall, timestamp(3)) if fine else wall
 
 
 @define("format_datetime", 2)
@@ -249,7 +259,7 @@ def _format_datetime(args: list[Expr]) -> Expr:
     zoned = value.type.name == "timestamptz"
     pattern = constant_text("format_datetime", "a pattern", args[1])
     offset, zone = (_offset(value), value.zone or "'UTC'") if zoned else ("0", "'UTC'")
-    wall = f"CAST({value.local()} AS TIMESTAMP)"
+    wall = _to_millis(value)
     return Expr(patterns.joda(pattern, wall, offset, zone), VARCHAR)
 
 
@@ -393,7 +403,10 @@ def _with_timezone(args: list[Expr]) -> Expr:
     if value.type.name != "timestamp":
         raise mismatch("with_timezone", args)
     name = zone_name(zone)
-    return Expr(zones.instant(value.sql, name), timestamptz(value.type.args[0]), zone=name)
+    kind = timestamptz(value.type.args[0])
+    if name is None:
+        return Expr(f"timezone('UTC', {value.sql})", kind)
+    return Expr(f"strata_with_zone({value.sql}, {name})", kind, zone=name)
 
 
 # --- Unix time
@@ -408,9 +421,8 @@ def _from_unixtime(args: list[Expr]) -> Expr:
     elif len(args) == 3:
         hours, minutes = accept("from_unixtime", "ii", args[1:])
         zone = f"strata_offset_text({hours} * 60 + {minutes}, true)"
-    bad = fail_text("INVALID_FUNCTION_ARGUMENT", "Cannot convert to a timestamp", "BIGINT")
     millis = f"CAST(floor({seconds} * 1000 + 0.5) AS BIGINT)"
-    checked = f"CASE WHEN isfinite({seconds}) THEN {millis} WHEN {seconds} IS NOT NULL THEN {bad} END"
+    checked = f"CASE WHEN isnan({seconds}) THEN 0 ELSE {millis} END"
     return Expr(f"timezone('UTC', make_timestamp({checked} * 1000))", timestamptz(3), zone=zone)
 
 

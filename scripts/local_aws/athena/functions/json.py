@@ -62,9 +62,19 @@ def _document(name: str, args: list[Expr]) -> tuple[str, str]:
 def _extract_scalar(args: list[Expr]) -> Expr:
     if args[0].type == UNKNOWN:
         raise QueryFailed("AMBIGUOUS_FUNCTION_CALL", "Could not choose a json_extract_scalar")
-    document, _ = _document("json_extract_scalar", args)
-    kind = VARCHAR if args[0].type == JSON else bounded(args[0].type, lambda n: n)
-    return Expr(bind(document, lambda value: _scalar(value, args[1]), "strata_doc"), kind)
+    if args[0].type == JSON:
+        return Expr(bind(args[0].sql, lambda value: _scalar(value, args[1]), "strata_doc"), VARCHAR)
+    if args[0].type.name != "varchar":
+        raise mismatch("json_extract_scalar", args)
+    kind = bounded(args[0].type, lambda n: n)
+    return Expr(bind(args[0].sql, lambda v: _of_text(v, args[1]), "strata_doc"), kind)
+
+
+def _of_text(text: str, path: Expr) -> str:
+    """Trino reads a text up to what it looks for: what is broken behind that does not matter."""
+    streamed = f"CAST(strata_json_streamed({text}, {_path(path)}) AS JSON)"
+    found = bind(streamed, lambda value: _scalar_at(value, "'$'"), "strata_part")
+    return f"CASE WHEN json_valid({text}) THEN {_scalar(text, path)} ELSE {found} END"
 
 
 def _scalar(value: str, arg: Expr) -> str:
@@ -90,9 +100,16 @@ def _scalar_at(value: str, path: str) -> str:
 def _extract(args: list[Expr]) -> Expr:
     if args[1].type == UNKNOWN:
         return Expr("CAST(NULL AS JSON)", JSON, None)
-    value, valid = _document("json_extract", args)
-    found = f"strata_json_extract(CAST({value} AS VARCHAR), {_path(args[1])})"
-    return Expr(f"CASE WHEN {valid} THEN CAST({found} AS JSON) END", JSON)
+    path = _path(args[1])
+    if args[0].type in (JSON, UNKNOWN):
+        found = f"strata_json_extract(CAST({args[0].sql} AS VARCHAR), {path})"
+        return Expr(f"CAST({found} AS JSON)", JSON)
+    if args[0].type.name != "varchar":
+        raise mismatch("json_extract", args)
+    text = args[0].sql
+    found = f"strata_json_extract({text}, {path})"
+    streamed = f"strata_json_streamed({text}, {path})"
+    return Expr(f"CAST(CASE WHEN json_valid({text}) THEN {found} ELSE {streamed} END AS JSON)", JSON)
 
 
 @define("json_parse", 1)
@@ -127,7 +144,9 @@ def _array_length(args: list[Expr]) -> Expr:
 
 @define("is_json_scalar", 1)
 def _is_scalar(args: list[Expr]) -> Expr:
-    value, _ = _document("is_json_scalar", args)
+    value = args[0].sql
+    if args[0].type.name not in ("varchar", "json", "unknown"):
+        raise mismatch("is_json_scalar", args)
     return Expr(f"strata_json_is_scalar(CAST({value} AS VARCHAR))", BOOLEAN)
 
 

@@ -298,7 +298,7 @@ def _human_readable(args: list[Expr]) -> Expr:
     return Expr(f"strata_readable_seconds({seconds})", VARCHAR)
 
 
-@define("parse_data_size", 1)
+@define("parse_data_size parse_presto_data_size", 1)
 def _parse_data_size(args: list[Expr]) -> Expr:
     (text,) = accept("parse_data_size", "s", args)
     return Expr(f"CAST(strata_data_size({text}) AS DECIMAL(38,0))", decimal(38, 0))

@@ -107,7 +107,8 @@ def _joda_part(token: str, wall: str, offset: str, zone: str) -> str:
 
 def _number(letter: str, wall: str, width: int) -> str:
     text = f"CAST({_NUMBERS[letter].format(t=wall)} AS VARCHAR)"
-    return f"lpad({text}, greatest({width}, length({text})), '0')" if width > 1 else text
+    size = f"greatest({width}, length({text}))::INTEGER"
+    return f"lpad({text}, {size}, '0')" if width > 1 else text
 
 
 _JODA_PARSED = {
