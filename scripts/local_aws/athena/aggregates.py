@@ -6,10 +6,10 @@ https://trino.io/docs/current/functions/aggregate.html and window.html
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import casts, comparison
-from .expression import LOST, Expr
+from .expression import LOST, Expr, fail_text
 from .failure import QueryFailed, not_supported
 from .functions import mismatch
 from .types import (
@@ -135,8 +135,12 @@ def _by(name: str, function: str) -> Build:
     def build(args: list[Expr], distinct: bool) -> Call:
         if not 2 <= len(args) <= 3:
             raise mismatch(name, args)
-        if args[1].type in (DOUBLE, REAL) or len(args) == 3 and args[0].zone:
-            raise not_supported(f"{name} by {args[1].type}")
+        if len(args) == 3 and args[0].zone:
+            raise not_supported(f"{name} of several timestamps in another zone than UTC")
+        if args[1].type in (DOUBLE, REAL):
+            nan = fail_text("NOT_SUPPORTED", f"{name} by NaN is not supported here", "DOUBLE")
+            by = f"CASE WHEN isnan({args[1].sql}) THEN {nan} ELSE {args[1].sql} END"
+            args = [args[0], replace(args[1], sql=by), *args[2:]]
         if not comparison.orderable(args[1].type):
             raise mismatch(name, args)
         if len(args) == 3:

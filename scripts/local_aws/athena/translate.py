@@ -547,7 +547,9 @@ class Translator:
         if isinstance(node, exp.Table):
             if isinstance(node.this, exp.Anonymous):
                 name = node.this.name.removeprefix(MARK)
-                raise self.error("SYNTAX_ERROR", f"mismatched input '(' after {name}", node)
+                raise self.error(
+                    "FUNCTION_NOT_FOUND", f"Table function '{name}' not registered", node
+                )
             sql = self._table(node, scope)
         elif isinstance(node, exp.Subquery):
             if isinstance(node.this, exp.Table):
@@ -821,7 +823,7 @@ class Translator:
             if isinstance(node, exp.Query):
                 return self._scalar_subquery(node, scope)
             if isinstance(node, exp.Func):
-                name = node.sql_name().lower()
+                name = node.sql_name().lower().replace("j_s_o_n", "json")
                 raise self.error("FUNCTION_NOT_FOUND", f"Function '{name}' not registered", node)
             raise self.refuse(f"the expression {type(node).__name__}", node)
         return handler(self, node, scope)
@@ -1288,6 +1290,10 @@ class Translator:
         if name == "grouping":
             listed = ", ".join(self.expr(e, scope).sql for e in node.expressions)
             return Expr(f"CAST(grouping({listed}) AS INTEGER)", INTEGER)
+        if any(isinstance(e, exp.Lambda) for e in node.expressions):
+            if name in functions.SCALARS:
+                raise self.refuse(f"{name} with a lambda", node)
+            raise self.error("FUNCTION_NOT_FOUND", f"Function '{name}' not registered", node)
         args = [self.expr(e, scope) for e in node.expressions]
         return self._call(name, args, node)
 

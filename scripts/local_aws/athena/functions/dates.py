@@ -217,7 +217,8 @@ def _parsed(text: str, pattern: str) -> str:
             "strata_y",
         )
     # strptime skips blanks that the pattern does not have.
-    blank = f"({text}) <> trim({text})"
+    trimmed = "rtrim" if pattern.startswith(" ") else "ltrim" if pattern.endswith(" ") else "trim"
+    blank = f"({text}) <> {trimmed}({text})"
     made = f"CASE WHEN {blank} THEN NULL ELSE date_trunc('millisecond', {found}) END"
     return bind(
         made,
