@@ -61,7 +61,7 @@ def fail(code: str, message_sql: str, kind: str) -> str:
     """
     failing = f"CAST('!{code}: ' || {message_sql} AS {{}})"
     if kind in ("VARCHAR", "BLOB"):
-        return f"CASE WHEN {failing.format('INTEGER')} = 0 THEN CAST(NULL AS {kind}) END"
+        return f"CAST(CAST({failing.format('INTEGER')} AS VARCHAR) AS {kind})"
     return failing.format(kind)
 
 
