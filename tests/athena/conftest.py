@@ -42,10 +42,10 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     db = engine.Engine(tmp_path_factory.mktemp("engine"), [])
 
     def run(sql: str) -> tuple[list[Type], list[Any]]:
-        translator = Translator(sql, NoTables(), NOW)
+        con = db.connect()
+        translator = Translator(sql, NoTables(), NOW, lambda text: engine.fold(con, text))
         text, relation = translator.result(parse_query(sql))
         relations.finish(translator.relations, [relation])
-        con = db.connect()
         try:
             rows = engine.run(con, text, {}).fetchall()
         finally:

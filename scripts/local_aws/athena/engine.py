@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from . import udfs, zones
+from .expression import NOT_CONSTANT
 from .failure import QueryCancelled, QueryFailed
 
 _EXTENSIONS = ("avro", "iceberg")
@@ -269,3 +270,11 @@ def run(con: Any, sql: str, files: dict[str, str]) -> Any:
         return con.execute(sql)
     except duckdb.Error as error:
         raise as_failure(error, files) from None
+
+
+def fold(con: Any, sql: str) -> Any:
+    """The value of an expression without columns, or NOT_CONSTANT when it fails."""
+    try:
+        return con.execute(f"SELECT {sql}").fetchone()[0]
+    except duckdb.Error:
+        return NOT_CONSTANT

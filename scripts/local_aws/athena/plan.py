@@ -18,7 +18,7 @@ from sqlglot import exp
 
 from local_aws.errors import AwsError
 
-from . import hive, iceberg, metadata_tables
+from . import engine, hive, iceberg, metadata_tables
 from .failure import QueryCancelled, QueryFailed, not_supported
 from .lake import Lake
 from .parser import parse
@@ -153,7 +153,7 @@ class Session:
 
     def translator(self, text: str) -> Translator:
         """A translator that resolves names here."""
-        return Translator(text, self, self.now)
+        return Translator(text, self, self.now, lambda sql: engine.fold(self.con, sql))
 
     def prepare(self, translator: Translator, roots: list[Relation]) -> None:
         """Make the views of all scans, as their filters and needed columns allow."""

@@ -74,6 +74,12 @@ class Scope:
         return None
 
 
+#: Functions whose value is another one at each call: nothing is known of it beforehand.
+_VOLATILE = {"rand", "random", "uuid", "shuffle"}
+
+Fold = Callable[[str], Any]
+
+
 class Names(Protocol):
     """Resolves table names; `database` is where a bare name is looked for."""
 
@@ -95,12 +101,16 @@ class View:
 
 
 class Translator:
-    """Translates the queries of one statement; `relations` are in order of completion."""
+    """Translates the queries of one statement; `relations` are in order of completion.
 
-    def __init__(self, text: str, names: Names, now: datetime) -> None:
+    `fold` gives the value of DuckDB SQL that reads no column, or NOT_CONSTANT where it fails.
+    """
+
+    def __init__(self, text: str, names: Names, now: datetime, fold: Fold) -> None:
         self.text = text
         self.names = names
         self.now = now
+        self._fold = fold
         self.relations: list[Relation] = []
         self.scans: list[Scan] = []
         self._counter = 0
@@ -788,14 +798,21 @@ class Translator:
             left, right = self.expr(a, scope), self.expr(b, scope)
         finally:
             scope.deps = saved
-        if left.constant is not NOT_CONSTANT:
-            left, right, op = right, left, flip(op)
+        if left.column is None:
+            left, right, a, b, op = right, left, b, a, flip(op)
         if left.column is None or left.column[0] is not source:
             return TRUE
-        value = right.constant
+        value = self._folded(right, b)
         if value is NOT_CONSTANT or value is None or not _comparable(left.type, value):
             return TRUE
         return compare(op, left.column[1], value)
+
+    def _folded(self, value: Expr, node: exp.Expression) -> Any:
+        """The value of an expression that reads no column, as Trino's planner folds it."""
+        if value.constant is not NOT_CONSTANT or node.find(exp.Column, exp.Query):
+            return value.constant
+        calls = {call.name.removeprefix(MARK) for call in node.find_all(exp.Anonymous)}
+        return NOT_CONSTANT if calls & _VOLATILE else self._fold(value.sql)
 
     # --- expressions
 
