@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from sqlglot import exp
 
-from . import aggregates, functions
+from . import aggregates, functions, table_functions
 from .casts import cast, stamp_text
 from .expression import LOST, NOT_CONSTANT, Expr
 from .failure import QueryFailed
@@ -484,17 +484,12 @@ class Translator:
         """SQL of one relation of FROM; its source is added to `scope`."""
         if isinstance(node, exp.Table):
             if isinstance(node.this, exp.Anonymous):
-                name = node.this.name.removeprefix(MARK)
-                raise self.error(
-                    "FUNCTION_NOT_FOUND", f"Table function '{name}' not registered", node
-                )
-            sql = self._table(node, scope)
+                sql = self._table_function(node, scope)
+            else:
+                sql = self._table(node, scope)
+        elif isinstance(node, exp.Subquery) and _is_relation(node.this):
+            sql = self._parenthesis(node, scope)
         elif isinstance(node, exp.Subquery):
-            if isinstance(node.this, exp.Table):
-                sql = f"({self.from_item(node.this, scope)})"
-                for join in node.this.args.get("joins") or []:
-                    raise self.refuse("a join in parentheses", join)
-                return sql
             inner = exp.Subquery(**{k: v for k, v in node.args.items() if k != "alias"})
             inner.args.pop("joins", None)
             body, relation = self.query(inner, _outer(scope, lateral=False))
@@ -513,6 +508,28 @@ class Translator:
         if node.args.get("sample") or node.args.get("pivots"):
             raise self.refuse("TABLESAMPLE", node)
         return sql
+
+    def _parenthesis(self, node: exp.Subquery, scope: Scope) -> str:
+        """A relation in parentheses, with its joins: what is inside sees nothing of what is not."""
+        inner = node.this
+        if alias := node.args.get("alias"):
+            if inner.args.get("alias") or inner.args.get("joins"):
+                raise self.refuse("an alias of joins in parentheses", node)
+            inner = inner.copy()
+            inner.set("alias", alias)
+        outside, scope.sources = scope.sources, []
+        sql = self.from_item(inner, scope)
+        inside, scope.sources = scope.sources, [*outside, *scope.sources]
+        return sql if len(inside) == 1 else f"({sql})"
+
+    def _table_function(self, node: exp.Table, scope: Scope) -> str:
+        try:
+            body, columns = table_functions.rows(node.this)
+        except QueryFailed as error:
+            raise self.error(error.code, error.message, node) from None
+        out = Select(columns, deps={c.sql_name: set() for c in columns})
+        self.relations.append(out)
+        return self._derived(body, out, node, scope)
 
     def _table(self, node: exp.Table, scope: Scope) -> str:
         parts = [p.name.lower().removeprefix(MARK) for p in node.parts]
@@ -1409,6 +1426,14 @@ class Translator:
         return QueryFailed(
             "NOT_SUPPORTED", f"{self.position(node)}{what} is not supported by the local Athena"
         )
+
+
+def _is_relation(node: exp.Expression) -> bool:
+    """Whether what stands in parentheses is a table or joins, no query."""
+    if isinstance(node, exp.Subquery):
+        named = node.args.get("alias") or node.args.get("joins")
+        return bool(named) or _is_relation(node.this)
+    return isinstance(node, exp.Table)
 
 
 def _outer(scope: Scope, lateral: bool) -> Scope:
