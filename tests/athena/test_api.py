@@ -149,7 +149,7 @@ def test_an_operation_that_is_not_served_is_refused_by_name(athena: Athena) -> N
         ("copy x to 'file:///tmp/y'", "SYNTAX_ERROR"),
         ("attach '/tmp/x.db'", "SYNTAX_ERROR"),
         ("install httpfs", "SYNTAX_ERROR"),
-        ("explain select 1", "NOT_SUPPORTED"),
+        ("explain analyze select 1", "NOT_SUPPORTED: EXPLAIN ANALYZE"),
         ("unload (select 1) to 's3://b/'", "NOT_SUPPORTED"),
         ("select * from read_parquet('/etc/passwd')", "FUNCTION_NOT_FOUND"),
         ("select 1; select 2", "SYNTAX_ERROR: Only one sql statement is allowed"),

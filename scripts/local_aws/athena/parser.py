@@ -65,7 +65,7 @@ def parse(text: str) -> Statement:
     for pattern, build in _GRAMMAR:
         if match := re.fullmatch(pattern, body, re.IGNORECASE | re.DOTALL):
             return build(text, match)
-    known = ("explain", "unload", "prepare", "execute", "deallocate", "msck", "analyze", "grant",
+    known = ("unload", "prepare", "execute", "deallocate", "msck", "analyze", "grant",
              "revoke", "call", "truncate", "set", "use", "alter", "drop", "show", "describe",
              "optimize", "vacuum")  # fmt: skip
     if word in known:
@@ -487,6 +487,24 @@ def _optimize(text: str, match: re.Match[str]) -> Statement:
     return Statement("optimize", text, "DML", table=split_name(match[1]), options={"where": where})
 
 
+def _explain(text: str, match: re.Match[str]) -> Statement:
+    """`EXPLAIN [(options)] query`; options are checked by explain.py."""
+    if match["analyze"]:
+        raise not_supported("EXPLAIN ANALYZE")
+    sql = match["sql"]
+    explained = parse(sql)
+    if explained.kind != "select":
+        raise not_supported(f"EXPLAIN of {explained.kind.upper()}")
+    found = {}
+    for part in _split(match["options"] or ""):
+        name, _, value = part.upper().partition(" ")
+        if name not in ("FORMAT", "TYPE"):
+            raise QueryFailed("SYNTAX_ERROR", f"line 1:10: mismatched input '{part}'")
+        found[name] = value.strip()
+    query = explained.query
+    return Statement("explain", sql, "UTILITY", query=query, options={"options": found})
+
+
 def _named(kind: str, category: str = "UTILITY") -> Any:
     def build(text: str, match: re.Match[str]) -> Statement:
         groups = match.groupdict()
@@ -497,6 +515,8 @@ def _named(kind: str, category: str = "UTILITY") -> Any:
 
 
 _GRAMMAR: list[tuple[str, Any]] = [
+    (r"explain\b(?P<analyze>\s+analyze\b)?\s*(?:\((?P<options>\s*(?:format|type)\b[^()]*)\))?"
+     r"\s*(?P<sql>.+)", _explain),
     (rf"drop\s+(?:database|schema)\s+(if\s+exists\s+)?({_NAME})(\s+cascade)?(?:\s+restrict)?",
      _drop_schema),
     (rf"drop\s+(table|view)\s+(if\s+exists\s+)?({_NAME})(?:\s+purge)?", _drop),

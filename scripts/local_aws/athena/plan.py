@@ -22,6 +22,7 @@ from . import hive, iceberg, metadata_tables
 from .failure import QueryCancelled, QueryFailed, not_supported
 from .lake import Lake
 from .parser import parse
+from .predicates import Pred
 from .relations import Column, Relation, Scan, finish
 from .translate import Translator, View
 from .types import BIGINT, VARCHAR, Type, quote
@@ -33,14 +34,26 @@ CATALOG = "awsdatacatalog"
 _VIEW = re.compile(r"/\* Presto View: ([A-Za-z0-9+/=]+) \*/")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What one scan reads, after static pruning by `filter`; `partitions` of Hive tables only."""
+
+    table: str
+    columns: list[str]
+    filter: Pred
+    files: int
+    size: int
+    partitions: int | None = None
+
+
 @dataclass
 class Session:
     """What one statement works with; `scanned` counts the bytes that it reads.
 
-    `files` maps paths on disk to S3 addresses, for error messages. `positional` is the table whose
-    scans also give the file and the position of each row. `output` is where a table without a
-    location goes; `enforced` says that the workgroup allows no other. `planned` counts the seconds
-    that planning takes.
+    `readings` are its scans of tables. `files` maps paths on disk to S3 addresses, for error
+    messages. `positional` is the table whose scans also give the file and the position of each row.
+    `output` is where a table without a location goes; `enforced` says that the workgroup allows no
+    other. `planned` counts the seconds that planning takes.
     """
 
     catalog: Any
@@ -55,6 +68,7 @@ class Session:
     scanned: int = 0
     planned: float = 0.0
     files: dict[str, str] = field(default_factory=dict)
+    readings: list[Reading] = field(default_factory=list)
     made: int = 0
     positional: tuple[str, str] | None = None
 
@@ -177,9 +191,19 @@ class Session:
         table = hive.Table(scan.table["DatabaseName"], scan.table["Name"], scan.table)
         found = hive.partitions(table, scan.filter(), self.catalog, self.now)
         pairs = hive.files(table, found, self.lake)
-        self.scanned += hive.create_view(
+        size = hive.create_view(
             self.con, scan.view, table, pairs, scan.required, self.lake, self.files
         )
+        partitions = len(found) if table.keys else None
+        self._read(f"{table.database}.{table.name}", scan, len(pairs), size, partitions)
+
+    def _read(
+        self, name: str, scan: Scan, files: int, size: int, partitions: int | None = None
+    ) -> None:
+        columns = [c.name for c in scan.columns if c.sql_name in scan.required]
+        reading = Reading(f"{CATALOG}.{name}", columns, scan.filter(), files, size, partitions)
+        self.readings.append(reading)
+        self.scanned += size
 
     def _iceberg_view(self, scan: Scan) -> str:
         table: iceberg.Table = scan.table
@@ -188,7 +212,8 @@ class Session:
             metadata.snapshot_by_id(scan.version) if scan.version else metadata.current_snapshot()
         )
         data, deletes = self.meta.files(metadata, snapshot, scan.filter())
-        self.scanned += iceberg.scanned_bytes(metadata, data, deletes, scan.required)
+        size = iceberg.scanned_bytes(metadata, data, deletes, scan.required)
+        self._read(f"{table.database}.{table.name}", scan, len(data) + len(deletes), size)
         return iceberg.scan_sql(table, self.lake, scan.version, self._is_positional(table))
 
     def _is_positional(self, table: iceberg.Table) -> bool:
