@@ -150,7 +150,7 @@ def test_an_operation_that_is_not_served_is_refused_by_name(athena: Athena) -> N
         ("attach '/tmp/x.db'", "SYNTAX_ERROR"),
         ("install httpfs", "SYNTAX_ERROR"),
         ("explain analyze select 1", "NOT_SUPPORTED: EXPLAIN ANALYZE"),
-        ("unload (select 1) to 's3://b/'", "NOT_SUPPORTED"),
+        ("unload (select 1) to 's3://b/'", "INVALID_TABLE_PROPERTY"),
         ("select * from read_parquet('/etc/passwd')", "FUNCTION_NOT_FOUND"),
         ("select 1; select 2", "SYNTAX_ERROR: Only one sql statement is allowed"),
         ("create table t (a int) location 's3://nosuchbucket/x' tblproperties ('table_type'='iceberg')", "HIVE_METASTORE_ERROR"),

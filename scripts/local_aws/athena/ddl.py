@@ -137,6 +137,16 @@ def _iceberg_type(text: str) -> Any:
     return parse("timestamp(6)") if kind.name == "timestamp" else kind
 
 
+#: LazySimpleSerDe's property of each clause of ROW FORMAT DELIMITED.
+_DELIMITED = {
+    "fields": "field.delim",
+    "escaped": "escape.delim",
+    "collection items": "collection.delim",
+    "map keys": "mapkey.delim",
+    "null": "serialization.null.format",
+}
+
+
 def _hive_table(name: str, options: Json) -> Json:
     def listed(columns: list[tuple[str, str, str | None]]) -> list[Json]:
         found = []
@@ -153,9 +163,14 @@ def _hive_table(name: str, options: Json) -> Json:
             "Parameters": options["serde_properties"],
         }
     for clause, value in options["delimited"].items():
-        if clause == "fields":
-            delimiter = value.encode().decode("unicode_escape")
-            described["SerdeInfo"]["Parameters"]["field.delim"] = delimiter
+        text = value if value == "\\N" else value.encode().decode("unicode_escape")
+        if clause == "lines":
+            if text != "\n":
+                raise QueryFailed(
+                    "NOT_SUPPORTED", "LINES TERMINATED BY only supports newline '\\n'"
+                )
+            continue
+        described["SerdeInfo"]["Parameters"][_DELIMITED[clause]] = text
     parameters = {"EXTERNAL": "TRUE", **options["properties"]}
     if options["comment"]:
         parameters["comment"] = options["comment"]

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote as url_quote
 from urllib.parse import unquote
 
+import pyarrow as pa
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
 
@@ -20,7 +21,7 @@ from . import engine
 from .failure import QueryFailed, not_supported
 from .iceberg import MAX_OPEN_PARTITIONS
 from .lake import Lake
-from .types import Type, literal, quote
+from .types import Type, literal, quote, to_hive
 
 #: The codecs that are written for each format, the default first.
 CODECS = {
@@ -58,6 +59,8 @@ class Layout:
             return "FORMAT parquet, COMPRESSION uncompressed"
         if self.format == "avro":
             return "FORMAT avro"
+        if self.format == "json":
+            return f"FORMAT csv, HEADER false, QUOTE '', ESCAPE '', COMPRESSION {codec}"
         if self.format == "text":
             style = f"DELIMITER {literal(self.delimiter)}, NULLSTR {literal(self.null)}"
             return f"FORMAT csv, HEADER false, QUOTE '', ESCAPE '', {style}, COMPRESSION {codec}"
@@ -99,6 +102,13 @@ def layout(file_format: str, codec: str | None, delimiter: str | None = None) ->
 def check_columns(columns: list[tuple[str, Type]], how: Layout) -> None:
     """Raises QueryFailed for a type that the files cannot hold as Hive would read it."""
     for name, kind in columns:
+        if kind.name == "timestamp" and kind.args[0] > 3:
+            raise QueryFailed(
+                "NOT_SUPPORTED",
+                f"Incorrect timestamp precision for {kind}; the configured precision is "
+                f"MILLISECONDS; column name: {name}",
+            )
+        to_hive(kind)
         if how.format == "text" and (kind.items or kind.name == "varbinary"):
             raise not_supported(f"writing {name}, a column of type {kind}, as text")
         if how.format == "json" and kind.name == "varbinary":
@@ -126,13 +136,13 @@ def write(
 
     Raises QueryFailed for more than 100 partitions.
     """
-    check_columns([c for c in columns if c[0] not in keys], how)
+    check_columns(columns, how)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / ("data" if keys else "data.out")
     options = how.copy_options()
     if keys:
         options += f", PARTITION_BY ({', '.join(map(quote, keys))}), FILENAME_PATTERN '{{uuidv7}}'"
-    copy = f"COPY ({_shown(sql, columns, how)}) TO {literal(str(target))} ({options})"
+    copy = f"COPY ({_shown(sql, columns, keys, how)}) TO {literal(str(target))} ({options})"
     rows = int(engine.run(con, copy, names).fetchone()[0])
     found: dict[tuple[str, ...], list[Path]] = {}
     for file in sorted(target.rglob("*.*")) if keys else [target] if rows else []:
@@ -155,8 +165,16 @@ def write(
     return Files(rows, {values: [uri for _, uri in pairs] for values, pairs in placed.items()})
 
 
-def _shown(sql: str, columns: list[tuple[str, Type]], how: Layout) -> str:
-    """The query with what the format has no type for widened: Avro's smallest number is an int."""
+def _shown(sql: str, columns: list[tuple[str, Type]], keys: list[str], how: Layout) -> str:
+    """The query as the format wants it.
+
+    A JSON record is one text (DuckDB's own JSON has no partitions); Avro's smallest number is an
+    int.
+    """
+    if how.format == "json":
+        fields = ", ".join(f"{quote(n)} := {quote(n)}" for n, _ in columns if n not in keys)
+        listed = ", ".join([f"to_json(struct_pack({fields})) AS record", *map(quote, keys)])
+        return f"SELECT {listed} FROM ({sql})"
     if how.format != "avro":
         return sql
     listed = ", ".join(
@@ -176,7 +194,7 @@ def _finished(file: Path, how: Layout) -> Path:
     codec = "uncompressed" if how.codec == "none" else how.codec
     with pq.ParquetFile(file) as source, orc.ORCWriter(str(made), compression=codec) as writer:
         for batch in source.iter_batches():
-            writer.write(batch)
+            writer.write(pa.Table.from_batches([batch]))
     return made
 
 

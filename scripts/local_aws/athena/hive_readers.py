@@ -131,12 +131,12 @@ def _parquet(files: list[File], wanted: Columns) -> Reading:
 def _opening(file: File, what: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, duckdb.Error, OSError) as error:
         message = f"Malformed {what} file. {str(error)[:200]} [{file.item.uri}]"
         raise QueryFailed("HIVE_BAD_DATA", message) from None
 
 
-# --- ORC and Avro
+# --- ORC and Avro: a reader a file, as files may differ in their columns
 
 
 def _orc(con: Any, view: str, table: Table, files: list[File], wanted: Columns) -> Reading:
@@ -151,27 +151,31 @@ def _orc(con: Any, view: str, table: Table, files: list[File], wanted: Columns) 
         source = f"{view}_orc{number}"
         con.register(source, ds.dataset(str(file.path), format="orc"))
         known = dict(zip(order if by_place else [n.lower() for n in names], names, strict=False))
-        listed = [
-            f"{sql} AS {quote(n)}"
-            for (n, _), sql in zip(wanted, _by_name(known, wanted), strict=True)
-        ]
-        listed.append(f"{literal(str(file.path))} AS strata_file")
-        parts.append(f"SELECT {', '.join(listed)} FROM {quote(source)} d")
-    return Reading(
-        f"({' UNION ALL '.join(parts)})", [f"d.{quote(n)}" for n, _ in wanted], _size(files)
-    )
+        parts.append(_part(file, quote(source), known, wanted))
+    return _united(parts, files, wanted)
 
 
 def _avro(con: Any, files: list[File], wanted: Columns) -> Reading:
-    source = f"read_avro({_listed(files)}, filename='strata_file', union_by_name=true)"
-    try:
-        described = con.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-    except duckdb.Error as error:
-        where = files[0].item.uri if len(files) == 1 else "one of the table's files"
-        message = f"Malformed Avro file. {str(error)[:200]} [{where}]"
-        raise QueryFailed("HIVE_BAD_DATA", message) from None
-    known = {row[0].lower(): row[0] for row in described}
-    return Reading(source, _by_name(known, wanted), _size(files))
+    parts = []
+    for file in files:
+        source = f"read_avro({literal(str(file.path))})"
+        with _opening(file, "Avro"):
+            names = [row[0] for row in con.execute(f"DESCRIBE FROM {source}").fetchall()]
+        parts.append(_part(file, source, {n.lower(): n for n in names}, wanted))
+    return _united(parts, files, wanted)
+
+
+def _part(file: File, source: str, known: dict[str, str], wanted: Columns) -> str:
+    columns = [
+        f"{sql} AS {quote(n)}" for (n, _), sql in zip(wanted, _by_name(known, wanted), strict=True)
+    ]
+    columns.append(f"{literal(str(file.path))} AS strata_file")
+    return f"SELECT {', '.join(columns)} FROM {source} d"
+
+
+def _united(parts: list[str], files: list[File], wanted: Columns) -> Reading:
+    columns = [f"d.{quote(n)}" for n, _ in wanted]
+    return Reading(f"({' UNION ALL '.join(parts)})", columns, _size(files))
 
 
 # --- JSON

@@ -62,10 +62,12 @@ def parse(text: str) -> Statement:
         return _change(text, word)
     if word == "create":
         return _create(text, body)
+    if re.match(r"unload\s*\(", body, re.I):
+        return _unload(text, body)
     for pattern, build in _GRAMMAR:
         if match := re.fullmatch(pattern, body, re.IGNORECASE | re.DOTALL):
             return build(text, match)
-    known = ("unload", "prepare", "execute", "deallocate", "msck", "analyze", "grant",
+    known = ("prepare", "execute", "deallocate", "msck", "analyze", "grant",
              "revoke", "call", "truncate", "set", "use", "alter", "drop", "show", "describe",
              "optimize", "vacuum")  # fmt: skip
     if word in known:
@@ -391,10 +393,11 @@ def _table_clauses(rest: str, options: dict[str, Any]) -> None:
         elif match := re.match(r"row\s+format\s+delimited\s*", rest, re.I):
             rest = rest[match.end() :]
         elif match := re.match(
-            r"(fields|escaped|lines|collection\s+items|map\s+keys)\s+(?:terminated\s+)?by\s+'([^']*)'\s*",
+            r"(fields|escaped|lines|collection\s+items|map\s+keys|null)\s+"
+            r"(?:(?:terminated\s+)?by|defined\s+as)\s+'([^']*)'\s*",
             rest, re.I,
         ):  # fmt: skip
-            options["delimited"][match[1].lower()] = match[2]
+            options["delimited"][" ".join(match[1].lower().split())] = match[2]
             rest = rest[match.end() :]
         elif match := re.match(
             r"stored\s+as\s+inputformat\s+'[^']*'\s+outputformat\s+'[^']*'\s*", rest, re.I
@@ -485,6 +488,17 @@ def _optimize(text: str, match: re.Match[str]) -> Statement:
     if match[2]:
         where = parse_query(f"select 1 from x where {match[2]}").args["where"].this
     return Statement("optimize", text, "DML", table=split_name(match[1]), options={"where": where})
+
+
+def _unload(text: str, body: str) -> Statement:
+    """`UNLOAD (query) TO 'location' [WITH (properties)]`."""
+    sql, rest = _parenthesis(body)
+    match = re.fullmatch(r"\s*to\s+'([^']+)'\s*(?:with\s*(\(.*\)))?\s*", rest, re.I | re.S)
+    if not match:
+        raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{rest.strip()[:40]}'")
+    properties = _properties(_parenthesis(match[2])[0]) if match[2] else {}
+    options = {"location": match[1], "properties": properties}
+    return Statement("unload", text, "DML", query=parse_query(sql), options=options)
 
 
 def _explain(text: str, match: re.Match[str]) -> Statement:

@@ -22,6 +22,7 @@ from .parser import Statement, parse
 from .plan import Session
 from .results import Result
 from .types import BIGINT
+from .unload import unload
 
 _WRITES: dict[str, Callable[[Session, Statement, Path], writes.Written]] = {
     "ctas": writes.create_table_as,
@@ -31,6 +32,7 @@ _WRITES: dict[str, Callable[[Session, Statement, Path], writes.Written]] = {
     "delete": writes.delete,
     "optimize": maintenance.optimize,
     "vacuum": maintenance.vacuum,
+    "unload": unload,
 }
 
 #: Athena's SubstatementType where it is not the statement's own name: clients look at these.

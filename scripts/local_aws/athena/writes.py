@@ -259,13 +259,6 @@ def _create_hive(
     properties: Json,
     folder: Path,
 ) -> Written:
-    for column, kind in columns:
-        if kind.name == "timestamp" and kind.args[0] > 3:
-            raise QueryFailed(
-                "NOT_SUPPORTED",
-                f"Incorrect timestamp precision for {kind}; the configured precision is "
-                f"MILLISECONDS; column name: {column}",
-            )
     if properties.get("bucketed_by"):
         raise not_supported("bucketed_by")
     location = properties.get("external_location") or properties.get("location")
@@ -277,18 +270,13 @@ def _create_hive(
             "output location for all queries",
         )
     location = str(location or session.output).rstrip("/") + "/"
-    if session.lake.list(location):
-        raise QueryFailed(
-            "HIVE_PATH_ALREADY_EXISTS", f"Target directory for table already exists: {location}"
-        )
+    require_empty(session, location)
     keys = [str(k).lower() for k in properties.get("partitioned_by", [])]
-    if [n for n, _ in columns][len(columns) - len(keys) :] != keys:
-        raise QueryFailed(
-            "HIVE_COLUMN_ORDER_MISMATCH", "Partition keys must be the last columns in the table"
-        )
+    check_partition_keys([n for n, _ in columns], keys)
+    how = _layout(properties)
+    hive_files.check_columns(columns, how)
     glue_columns = [{"Name": n, "Type": to_hive(t)} for n, t in columns]
     split = len(columns) - len(keys)
-    how = _layout(properties)
     described = storage(_GLUE_FORMATS.get(how.format, how.format), glue_columns[:split], location)
     if how.delimiter != hive_files.DELIMITER:
         described["SerdeInfo"]["Parameters"]["field.delim"] = how.delimiter
@@ -308,6 +296,25 @@ def _create_hive(
     _create_in_glue(session, database, table_input)
     _register(session, glue, found)
     return Written(found.rows, found.uris)
+
+
+def require_empty(session: Session, location: str) -> None:
+    """Raises QueryFailed when there is something at a location already."""
+    location = location.rstrip("/") + "/"
+    if session.lake.list(location):
+        raise QueryFailed(
+            "HIVE_PATH_ALREADY_EXISTS", f"Target directory for table already exists: {location}"
+        )
+
+
+def check_partition_keys(names: list[str], keys: list[str]) -> None:
+    """Raises QueryFailed when the keys are not the last columns, or all of them."""
+    if names[len(names) - len(keys) :] != keys:
+        raise QueryFailed(
+            "HIVE_COLUMN_ORDER_MISMATCH", "Partition keys must be the last columns in the table"
+        )
+    if keys and len(keys) == len(names):
+        raise QueryFailed("INVALID_TABLE_PROPERTY", "Table contains only partition columns")
 
 
 _GLUE_FORMATS = {"text": "textfile"}
