@@ -179,25 +179,6 @@ def test_create_twice_and_drop_schema(athena: Athena) -> None:
     assert "SCHEMA_NOT_FOUND" in athena.fails(f"select * from {athena.database}.t")
 
 
-def test_pyathena_reads_typed_rows(athena: Athena) -> None:
-    from datetime import datetime
-    from decimal import Decimal
-
-    import pyathena
-
-    connection = pyathena.connect(
-        s3_staging_dir=f"s3://{athena.bucket}/r/",
-        region_name="us-east-1",
-        endpoint_url=athena.aws.settings.endpoint,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106
-        poll_interval=0.05,
-    )
-    cursor = connection.cursor()
-    cursor.execute("select 1, decimal '1.50', timestamp '2013-01-01 10:00:00', null, true, 1.5e0")
-    assert cursor.fetchall() == [(1, Decimal("1.50"), datetime(2013, 1, 1, 10), None, True, 1.5)]
-
-
 def test_a_table_without_a_location_goes_below_an_enforced_output(athena: Athena) -> None:
     client = athena.aws.client("athena")
     name = f"wg{uuid.uuid4().hex[:8]}"

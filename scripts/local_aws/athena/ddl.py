@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/athena/latest/ug/ddl-reference.html
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,11 +22,11 @@ from pyiceberg.table.update import (
 
 from local_aws.errors import AwsError
 
-from . import iceberg
+from . import hive, hive_files, iceberg
 from .failure import QueryFailed, not_supported
-from .metadata_tables import table_columns, tables
+from .metadata_tables import tables
 from .parser import Statement
-from .plan import Session, view, view_input
+from .plan import Session, view_input
 from .types import from_iceberg, parse, to_hive, to_iceberg
 from .writes import publish_iceberg, storage
 
@@ -77,7 +76,7 @@ def create_view(session: Session, statement: Statement) -> Lines:
     created = view_input(database, name, options["sql"], columns)
     present = _find(session, database, name)
     if present is None:
-        _require_schema(session, database)
+        session.require_database(database)
         session.catalog.create_table(DatabaseName=database, TableInput=created)
     elif present.get("TableType") != "VIRTUAL_VIEW":
         raise QueryFailed("TABLE_ALREADY_EXISTS", f"line 1:1: Table already exists: {name}")
@@ -86,11 +85,6 @@ def create_view(session: Session, statement: Statement) -> Lines:
     else:
         session.catalog.update_table(DatabaseName=database, TableInput=created)
     return []
-
-
-def _require_schema(session: Session, database: str) -> None:
-    if not session.has_database(database):
-        raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema '{database}' does not exist")
 
 
 def _find(session: Session, database: str, name: str) -> Json | None:
@@ -113,7 +107,7 @@ def create_table(session: Session, statement: Statement) -> Lines:
         raise QueryFailed(
             "TABLE_ALREADY_EXISTS", f"AlreadyExistsException: Table {name} already exists"
         )
-    _require_schema(session, database)
+    session.require_database(database)
     if not options["location"]:
         raise QueryFailed("INVALID_TABLE_PROPERTY", "Table location must be specified")
     if options["properties"].get("table_type", "").upper() == "ICEBERG":
@@ -162,8 +156,9 @@ def _hive_table(name: str, options: Json) -> Json:
             "SerializationLibrary": options["serde"],
             "Parameters": options["serde_properties"],
         }
-    for clause, value in options["delimited"].items():
-        text = value if value == "\\N" else value.encode().decode("unicode_escape")
+    if options["classes"]:
+        described["InputFormat"], described["OutputFormat"] = options["classes"]
+    for clause, text in options["delimited"].items():
         if clause == "lines":
             if text != "\n":
                 raise QueryFailed(
@@ -385,87 +380,39 @@ def alter_partitions(session: Session, statement: Statement) -> Lines:
     return []
 
 
-# --- SHOW and DESCRIBE
+def repair(session: Session, statement: Statement) -> Lines:
+    """MSCK REPAIR TABLE: folders `key=value/` below the location become partitions; none is removed.
 
-
-def show_databases(session: Session, statement: Statement) -> Lines:
-    """SHOW DATABASES | SCHEMAS [LIKE 'regular expression']."""
-    found: list[str] = []
-    token: str | None = None
-    while True:
-        answer = session.catalog.get_databases(**({"NextToken": token} if token else {}))
-        found += [d["Name"] for d in answer["DatabaseList"]]
-        token = answer.get("NextToken")
-        if not token:
-            return [[name] for name in _like(found, statement)]
-
-
-def show_tables(session: Session, statement: Statement) -> Lines:
-    """SHOW TABLES and SHOW VIEWS."""
-    database = statement.table[-1] if statement.table else session.database
-    _require_schema(session, database)
-    views_only = statement.kind == "show_views"
-    found = [
-        table["Name"]
-        for table in tables(session.catalog, database)
-        if not views_only or table.get("TableType") == "VIRTUAL_VIEW"
-    ]
-    return [[name] for name in _like(found, statement)]
-
-
-def _like(names: list[str], statement: Statement) -> list[str]:
-    pattern = statement.options.get("like")
-    if not pattern:
-        return names
-    expression = re.compile(pattern.replace("*", ".*").replace("..*", ".*"))
-    return [name for name in names if expression.fullmatch(name)]
-
-
-def show_columns(session: Session, statement: Statement) -> Lines:
-    """SHOW COLUMNS."""
-    parts = statement.table
-    if database := statement.options.get("database"):
-        parts = [database.strip('`"').lower(), parts[-1]]
-    return [[name] for name, _ in table_columns(session.glue_table(parts))]
-
-
-def show_partitions(session: Session, statement: Statement) -> Lines:
-    """SHOW PARTITIONS of a Hive table without projection."""
+    https://docs.aws.amazon.com/athena/latest/ug/msck-repair-table.html
+    """
     glue = session.glue_table(statement.table)
-    if iceberg.is_iceberg(glue):
-        raise QueryFailed("NOT_SUPPORTED", 'use "table$partitions" for an Iceberg table')
     keys = [k["Name"] for k in glue.get("PartitionKeys", [])]
-    answer = session.catalog.get_partitions(
-        DatabaseName=glue["DatabaseName"], TableName=glue["Name"], MaxResults=10_000
+    if iceberg.is_iceberg(glue) or not keys:
+        raise QueryFailed(
+            "NOT_SUPPORTED", f"Table {glue['Name']} is not a partitioned Hive table: MSCK REPAIR"
+        )
+    base = glue["StorageDescriptor"]
+    location = base["Location"].rstrip("/") + "/"
+    known = {tuple(p["Values"]) for p in hive.registered(glue, session.catalog)}
+    found = dict.fromkeys(
+        values
+        for item in session.lake.list(location)
+        if len(values := hive_files.partition_values(keys, item.uri.removeprefix(location)))
+        == len(keys)
     )
-    return [
-        ["/".join(f"{k}={v}" for k, v in zip(keys, p["Values"], strict=True))]
-        for p in answer["Partitions"]
+    new = {
+        values: hive_files.partition_path(keys, values) for values in found if values not in known
+    }
+    inputs = [
+        {"Values": list(v), "StorageDescriptor": {**base, "Location": location + path}}
+        for v, path in new.items()
     ]
-
-
-def show_properties(session: Session, statement: Statement) -> Lines:
-    """SHOW TBLPROPERTIES [('key')]."""
-    parameters = session.glue_table(statement.table).get("Parameters", {})
-    if key := statement.options.get("key"):
-        return [[parameters.get(key, f"Table does not have property: {key}")]]
-    return [[f"{key}\t{value}"] for key, value in sorted(parameters.items())]
-
-
-def show_create_view(session: Session, statement: Statement) -> Lines:
-    """SHOW CREATE VIEW."""
-    glue = session.glue_table(statement.table)
-    if glue.get("TableType") != "VIRTUAL_VIEW":
-        raise QueryFailed("NOT_SUPPORTED", f"{glue['Name']} is not a view")
-    query = view(glue).query
-    return [[f"CREATE VIEW {glue['DatabaseName']}.{glue['Name']} AS"], [query.sql("trino")]]
-
-
-def describe(session: Session, statement: Statement) -> Lines:
-    """DESCRIBE: a line a column, its name, type and comment."""
-    glue = session.glue_table(statement.table)
-    listed = [*glue["StorageDescriptor"]["Columns"], *glue.get("PartitionKeys", [])]
-    return [[f"{c['Name']:<20}\t{c['Type']:<20}\t{c.get('Comment', ''):<20}"] for c in listed]
+    session.catalog.batch_create_partition(
+        DatabaseName=glue["DatabaseName"], TableName=glue["Name"], PartitionInputList=inputs
+    )
+    names = [f"{glue['Name']}:{path.rstrip('/')}" for path in new.values()]
+    missing = [["Partitions not in metastore:\t" + "\t".join(names)]] if names else []
+    return missing + [[f"Repair: Added partition to metastore {name}"] for name in names]
 
 
 RUNNERS: dict[str, Callable[[Session, Statement], Lines]] = {
@@ -485,12 +432,5 @@ RUNNERS: dict[str, Callable[[Session, Statement], Lines]] = {
     "set_location": set_location,
     "add_partitions": alter_partitions,
     "drop_partitions": alter_partitions,
-    "show_databases": show_databases,
-    "show_tables": show_tables,
-    "show_views": show_tables,
-    "show_columns": show_columns,
-    "show_partitions": show_partitions,
-    "show_properties": show_properties,
-    "show_create_view": show_create_view,
-    "describe": describe,
+    "repair": repair,
 }

@@ -133,21 +133,26 @@ def partitions(table: Table, pred: Pred, catalog: Any, now: datetime) -> list[Pa
         return list(_projected(table, pred, now))
     found = []
     names = [name for name, _ in table.keys]
+    for item in registered(table.glue, catalog):
+        values = tuple(
+            _typed(text, kind) for text, (_, kind) in zip(item["Values"], table.keys, strict=True)
+        )
+        if may_match(pred, dict(zip(names, values, strict=True))):
+            location = item["StorageDescriptor"]["Location"].rstrip("/") + "/"
+            found.append(Partition(values, location))
+    return found
+
+
+def registered(glue: dict[str, Any], catalog: Any) -> Iterator[dict[str, Any]]:
+    """The partitions of a table in the catalog, page by page."""
+    place = {"DatabaseName": glue["DatabaseName"], "TableName": glue["Name"]}
     token: str | None = None
     while True:
-        request = {"NextToken": token} if token else {}
-        page = catalog.get_partitions(DatabaseName=table.database, TableName=table.name, **request)
-        for item in page["Partitions"]:
-            values = tuple(
-                _typed(text, kind)
-                for text, (_, kind) in zip(item["Values"], table.keys, strict=True)
-            )
-            if may_match(pred, dict(zip(names, values, strict=True))):
-                location = item["StorageDescriptor"]["Location"].rstrip("/") + "/"
-                found.append(Partition(values, location))
+        page = catalog.get_partitions(**place, **({"NextToken": token} if token else {}))
+        yield from page["Partitions"]
         token = page.get("NextToken")
         if not token:
-            return found
+            return
 
 
 def _typed(text: str, kind: Type) -> Any:

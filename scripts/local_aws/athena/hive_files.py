@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/athena/latest/ug/compression-formats.html
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,15 +206,12 @@ def partition_path(keys: Sequence[str], values: Sequence[str]) -> str:
     )
 
 
-def partition_values(keys: Sequence[str], path: str) -> Iterator[str]:
-    """The values in a path below a table's location, in the keys' order; stops at the first that is
-    missing."""
-    folders = dict(
-        (key.lower(), unquote(value))
-        for key, equals, value in (part.partition("=") for part in path.split("/"))
-        if equals
-    )
-    for key in keys:
-        if key not in folders:
-            return
-        yield folders[key]
+def partition_values(keys: Sequence[str], path: str) -> tuple[str, ...]:
+    """The values of the first folders `key=value/` of a path, as far as they are the keys."""
+    values = []
+    for key, folder in zip(keys, path.split("/")[:-1], strict=False):
+        name, equals, value = folder.partition("=")
+        if name != key or not equals:
+            break
+        values.append(unquote(value))
+    return tuple(values)

@@ -318,8 +318,26 @@ def _strings(text: str) -> dict[str, str]:
         match = re.fullmatch(r"['\"](.*?)['\"]\s*=\s*['\"](.*)['\"]", part, re.S)
         if not match:
             raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{part[:40]}'")
-        found[match[1]] = match[2].replace("\\'", "'").replace("''", "'")
+        found[match[1]] = _unescaped(match[2])
     return found
+
+
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "\\": "\\", "'": "'", '"': '"'}
+
+
+def _unescaped(text: str) -> str:
+    """The value of a string in Hive's DDL; an escape that it does not have stays as it is."""
+
+    def one(match: re.Match[str]) -> str:
+        code = match[1]
+        if code[0] == "u" and len(code) == 5:
+            return chr(int(code[1:], 16))
+        if len(code) == 3:
+            return chr(int(code, 8))
+        return _ESCAPES.get(code, match[0])
+
+    unescaped = re.sub(r"\\(u[0-9a-fA-F]{4}|[0-7]{3}|.)", one, text, flags=re.S)
+    return unescaped.replace("''", "'")
 
 
 def _create_schema(text: str, body: str) -> Statement:
@@ -357,6 +375,7 @@ def _create_table(text: str, body: str) -> Statement:
         "serde": None,
         "serde_properties": {},
         "stored_as": None,
+        "classes": None,
         "location": None,
         "properties": {},
         "comment": None,
@@ -372,13 +391,14 @@ def _column(text: str) -> tuple[str, str, str | None]:
     )
     if not match:
         raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{text[:40]}'")
-    return match[1].strip('`"').lower(), match[2].strip(), match[3]
+    comment = None if match[3] is None else _unescaped(match[3])
+    return match[1].strip('`"').lower(), match[2].strip(), comment
 
 
 def _table_clauses(rest: str, options: dict[str, Any]) -> None:
     while rest:
         if match := re.match(r"comment\s+'((?:[^']|'')*)'\s*", rest, re.I):
-            options["comment"], rest = match[1], rest[match.end() :]
+            options["comment"], rest = _unescaped(match[1]), rest[match.end() :]
         elif match := re.match(r"partitioned\s+by\s*", rest, re.I):
             inner, rest = _parenthesis(rest)
             options["partitions"] = [
@@ -397,12 +417,12 @@ def _table_clauses(rest: str, options: dict[str, Any]) -> None:
             r"(?:(?:terminated\s+)?by|defined\s+as)\s+'([^']*)'\s*",
             rest, re.I,
         ):  # fmt: skip
-            options["delimited"][" ".join(match[1].lower().split())] = match[2]
+            options["delimited"][" ".join(match[1].lower().split())] = _unescaped(match[2])
             rest = rest[match.end() :]
         elif match := re.match(
-            r"stored\s+as\s+inputformat\s+'[^']*'\s+outputformat\s+'[^']*'\s*", rest, re.I
+            r"stored\s+as\s+inputformat\s+'([^']*)'\s+outputformat\s+'([^']*)'\s*", rest, re.I
         ):
-            rest = rest[match.end() :]
+            options["classes"], rest = (match[1], match[2]), rest[match.end() :]
         elif match := re.match(r"stored\s+as\s+(\w+)\s*", rest, re.I):
             options["stored_as"], rest = match[1].lower(), rest[match.end() :]
         elif match := re.match(r"location\s+'([^']*)'\s*", rest, re.I):
@@ -560,5 +580,6 @@ _GRAMMAR: list[tuple[str, Any]] = [
     (rf"show\s+tblproperties\s+(?P<name>{_NAME})(?:\s*\('(?P<key>[^']*)'\))?",
      _named("show_properties")),
     (rf"show\s+create\s+view\s+(?P<name>{_NAME})", _named("show_create_view")),
-    (rf"(?:describe|desc)\s+(?:extended\s+|formatted\s+)?(?P<name>{_NAME})", _named("describe")),
+    (rf"show\s+create\s+table\s+(?P<name>{_NAME})", _named("show_create_table")),
+    (rf"(?:describe|desc)\s+(?P<name>{_NAME})", _named("describe")),
 ]  # fmt: skip

@@ -112,6 +112,11 @@ class Session:
             raise
         return True
 
+    def require_database(self, name: str) -> None:
+        """Raises QueryFailed when Glue does not have the database."""
+        if not self.has_database(name):
+            raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema '{name}' does not exist")
+
     def iceberg_table(self, parts: list[str]) -> iceberg.Table:
         """The Iceberg table of a name; raises QueryFailed for a table of another kind."""
         glue = self.glue_table(parts)

@@ -168,9 +168,15 @@ def page(result: Result, token: str | None, size: int) -> Json:
     return answer
 
 
-def lines(rows: list[list[str]], column: str = "result") -> Result:
-    """The result of SHOW and DESCRIBE: lines of text, no header."""
-    return Result([(column, VARCHAR)], [list(row) for row in rows], None, False, True)
+def lines(rows: list[list[str]], *columns: str) -> Result:
+    """The result of DDL, SHOW and DESCRIBE: lines of text (with tabs between columns), no header."""
+    return Result(
+        [(name, VARCHAR) for name in columns or ("result",)],
+        [list(row) for row in rows],
+        None,
+        False,
+        True,
+    )
 
 
 def dump(result: Result) -> str:

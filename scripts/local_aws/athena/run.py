@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from . import ddl, engine, maintenance, results, writes
+from . import ddl, engine, maintenance, results, show, writes
 from .explain import explain
 from .failure import QueryFailed, not_supported
 from .iceberg import Metadata
@@ -118,6 +118,9 @@ class Runner:
             return explain(session, statement)
         if statement.kind in ddl.RUNNERS:
             return results.lines(ddl.RUNNERS[statement.kind](session, statement))
+        if statement.kind in show.RUNNERS:
+            runner, columns = show.RUNNERS[statement.kind]
+            return results.lines(runner(session, statement), *columns)
         if statement.kind in _WRITES:
             written = _WRITES[statement.kind](session, statement, folder)
             return Result([("rows", BIGINT)], [], written.rows, False, True, written.files)

@@ -127,7 +127,7 @@ class Executions:
             "ResultConfiguration": {"OutputLocation": f"{location.rstrip('/')}/{execution_id}.csv"},
             "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
             "QueryExecutionContext": {
-                "Database": (context.get("Database") or "").lower(),
+                "Database": (context.get("Database") or "").strip("`").lower(),
                 "Catalog": (context.get("Catalog") or "awsdatacatalog").lower(),
             },
             "Status": {"State": "QUEUED", "SubmissionDateTime": time.time()},
