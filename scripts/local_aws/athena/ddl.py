@@ -11,6 +11,7 @@ from typing import Any
 
 from pyiceberg import types as ice
 from pyiceberg.schema import Schema
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import (
     AddSchemaUpdate,
     RemovePropertiesUpdate,
@@ -22,7 +23,7 @@ from pyiceberg.table.update import (
 
 from local_aws.errors import AwsError
 
-from . import hive, hive_files, iceberg
+from . import hive, hive_files, iceberg, table_properties
 from .failure import QueryFailed, not_supported
 from .metadata_tables import tables
 from .parser import Statement
@@ -111,12 +112,13 @@ def create_table(session: Session, statement: Statement) -> Lines:
     if not options["location"]:
         raise QueryFailed("INVALID_TABLE_PROPERTY", "Table location must be specified")
     if options["properties"].get("table_type", "").upper() == "ICEBERG":
+        properties = _iceberg_properties(options)
         columns = [(n, _iceberg_type(t), comment) for n, t, comment in options["columns"]]
         metadata = iceberg.new_metadata(
             columns,
             [n for n, _, _ in options["partitions"]],
             options["location"],
-            {k: v for k, v in options["properties"].items() if k != "table_type"},
+            properties,
         )
         publish_iceberg(session, database, name, metadata)
         return []
@@ -124,6 +126,21 @@ def create_table(session: Session, statement: Statement) -> Lines:
         raise QueryFailed("NOT_SUPPORTED", "CREATE TABLE without EXTERNAL is for Iceberg tables")
     session.catalog.create_table(DatabaseName=database, TableInput=_hive_table(name, options))
     return []
+
+
+def _iceberg_properties(options: Json) -> dict[str, str]:
+    """The properties of a new Iceberg table; raises QueryFailed for a clause of Hive's tables."""
+    if options["external"]:
+        raise QueryFailed("NOT_SUPPORTED", "External keyword not supported for table type ICEBERG")
+    for clause in ("serde", "stored_as", "classes", "delimited", "comment"):
+        if options[clause]:
+            raise QueryFailed("NOT_SUPPORTED", f"an Iceberg table has no clause {clause.upper()}")
+    if any(kind for _, kind, _ in options["partitions"]):
+        raise QueryFailed(
+            "NOT_SUPPORTED", "the partition columns of an Iceberg table have no types"
+        )
+    given = {k: v for k, v in options["properties"].items() if k != "table_type"}
+    return table_properties.check(given)
 
 
 def _iceberg_type(text: str) -> Any:
@@ -217,6 +234,7 @@ def alter_columns(session: Session, statement: Statement) -> Lines:
     if iceberg.is_iceberg(glue):
         table = session.meta.table(glue["DatabaseName"], glue)
         fields = _changed_fields(table.schema, table.metadata.last_column_id, statement)
+        _keep_partitions(table.metadata, fields)
         schema = Schema(*fields, schema_id=max(s.schema_id for s in table.metadata.schemas) + 1)
         updates: tuple[TableUpdate, ...] = (
             AddSchemaUpdate(schema=schema),
@@ -230,6 +248,14 @@ def alter_columns(session: Session, statement: Statement) -> Lines:
     updated = {**iceberg.table_input(glue), "StorageDescriptor": described}
     session.catalog.update_table(DatabaseName=glue["DatabaseName"], TableInput=updated)
     return []
+
+
+def _keep_partitions(metadata: TableMetadata, fields: list[ice.NestedField]) -> None:
+    kept = {field.field_id for field in fields}
+    for part in metadata.spec().fields:
+        if part.source_id not in kept:
+            name = metadata.schema().find_column_name(part.source_id)
+            raise QueryFailed("NOT_SUPPORTED", f"Cannot drop partition field: {name}")
 
 
 def _changed_fields(schema: Schema, last_id: int, statement: Statement) -> list[ice.NestedField]:
@@ -286,7 +312,7 @@ def _changed_field(field: ice.NestedField, options: Json) -> ice.NestedField:
         and old.scale == kind.scale
         and old.precision <= kind.precision
     )
-    if kind != old and not widened and old.is_primitive:
+    if from_iceberg(kind) != from_iceberg(old) and not widened:
         raise QueryFailed(
             "NOT_SUPPORTED",
             f"Cannot change column type: {field.name}: {from_iceberg(old)} -> {options['type']}",
@@ -329,7 +355,7 @@ def set_properties(session: Session, statement: Statement) -> Lines:
     if iceberg.is_iceberg(glue):
         table = session.meta.table(glue["DatabaseName"], glue)
         updates: list[TableUpdate] = []
-        if added:
+        if added := table_properties.check(added):
             updates.append(SetPropertiesUpdate(updates=added))
         if removed:
             updates.append(RemovePropertiesUpdate(removals=removed))

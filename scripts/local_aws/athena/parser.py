@@ -104,6 +104,7 @@ def parse_query(text: str) -> exp.Expression:
         tokens = dialect.tokenize(text)
         tokens = _decimal_literals(tokens)
         _mark_functions(tokens)
+        _time_travel(tokens)
         trees = [t for t in dialect.parser().parse(tokens, text) if t is not None]
     except (ParseError, TokenError) as error:
         raise _syntax_error(error, text) from None
@@ -148,6 +149,16 @@ def _mark_functions(tokens: list[Token]) -> None:
                 token.text = MARK + token.text
                 token.token_type = TokenType.VAR
         previous = token
+
+
+def _time_travel(tokens: list[Token]) -> None:
+    """`FOR SYSTEM_VERSION` is `FOR VERSION`, and `AS OF (…)` is no call of a function."""
+    for previous, token in zip(tokens, tokens[1:], strict=False):
+        before = previous.text.upper()
+        if before == "FOR" and token.text.upper() == "SYSTEM_VERSION":
+            token.text = "VERSION"
+        elif before == "AS" and token.text.upper() == f"{MARK}OF".upper():
+            token.text = "OF"
 
 
 def _syntax_error(error: Exception, text: str) -> QueryFailed:

@@ -11,14 +11,14 @@ import json
 import re
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlglot import exp
 
 from local_aws.errors import AwsError
 
-from . import hive, iceberg, metadata_tables
+from . import engine, hive, iceberg, metadata_tables
 from .failure import QueryCancelled, QueryFailed, not_supported
 from .lake import Lake
 from .parser import parse
@@ -141,15 +141,54 @@ class Session:
         if iceberg.is_iceberg(glue):
             table = self.meta.table(glue["DatabaseName"], glue)
             columns = [Column(n, n, t) for n, t in table.columns()]
+            columns.append(Column("$path", "$path", VARCHAR, hidden=True))
             if self._is_positional(table):
                 columns.append(Column("strata_file", "strata_file", VARCHAR, hidden=True))
                 columns.append(Column("strata_pos", "strata_pos", BIGINT, hidden=True))
-            return self._scan(columns, table, _snapshot(version, table, self.now))
+            return self._scan(columns, table, self._snapshot(version, table))
         if version is not None:
             raise QueryFailed("NOT_SUPPORTED", "This connector does not support versioned tables")
         columns = [Column(n, n, t) for n, t in hive.columns(glue)]
         columns.append(Column("$path", "$path", VARCHAR, hidden=True))
         return self._scan(columns, glue, None)
+
+    def _snapshot(self, version: exp.Expression | None, table: iceberg.Table) -> int | None:
+        """The snapshot that `FOR VERSION|TIMESTAMP AS OF` names.
+
+        https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-time-travel-and-version-travel-queries.html
+        Raises QueryFailed for one that the table does not have, or an instant before the first.
+        """
+        if version is None:
+            return None
+        node = version.args["expression"]
+        if str(version.this).upper() == "VERSION":
+            text = node.sql("trino")
+            if not text.isdigit() or table.metadata.snapshot_by_id(int(text)) is None:
+                raise QueryFailed(
+                    "INVALID_ARGUMENTS", f"Iceberg snapshot ID does not exists: {text}"
+                )
+            return int(text)
+        millis = self._instant(node)
+        found = [e for e in table.metadata.snapshot_log if e.timestamp_ms <= millis]
+        if not found:
+            raise QueryFailed(
+                "INVALID_ARGUMENTS",
+                f"No version history table {table.name} at or before {node.sql('trino')}",
+            )
+        return found[-1].snapshot_id
+
+    def _instant(self, node: exp.Expression) -> int:
+        """Milliseconds since 1970 of an expression without columns."""
+        sql, relation = self.translator("").query(exp.Select(expressions=[node.copy()]))
+        if not relation.columns[0].type.is_time:
+            raise QueryFailed(
+                "INVALID_ARGUMENTS", f"Type {relation.columns[0].type} is no time to travel to"
+            )
+        name = quote(relation.columns[0].sql_name)
+        found = engine.run(self.con, f"SELECT epoch_ms({name}) FROM ({sql})", self.files).fetchone()
+        if found[0] is None:
+            raise QueryFailed("INVALID_ARGUMENTS", "Pointer value cannot be NULL")
+        return int(found[0])
 
     def _scan(self, columns: list[Column], table: Any, version: int | None) -> Scan:
         self.made += 1
@@ -274,30 +313,3 @@ def _view_column_type(kind: Type) -> str:
     if kind.name == "timestamptz":
         return "timestamp"
     return to_hive(kind, iceberg=True)
-
-
-def _snapshot(version: exp.Expression | None, table: iceberg.Table, now: datetime) -> int | None:
-    """The snapshot that `FOR VERSION|TIMESTAMP AS OF` names.
-
-    Raises QueryFailed for one that the table does not have, or for an instant before the first.
-    """
-    if version is None:
-        return None
-    text = version.args["expression"].sql("trino")
-    if str(version.this).upper() == "VERSION":
-        number = re.sub(r"\D", "", text)
-        if not number or table.metadata.snapshot_by_id(int(number)) is None:
-            raise QueryFailed(
-                "INVALID_ARGUMENTS", f"Iceberg snapshot ID does not exists: {number or text}"
-            )
-        return int(number)
-    stamp = re.search(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d+)?)?", text)
-    if not stamp:
-        raise not_supported(f"FOR TIMESTAMP AS OF {text}: use a literal")
-    millis = datetime.fromisoformat(stamp[0]).replace(tzinfo=UTC).timestamp() * 1000
-    found = [e for e in table.metadata.snapshot_log if e.timestamp_ms <= millis]
-    if not found:
-        raise QueryFailed(
-            "INVALID_ARGUMENTS", f"No version history table {table.name} at or before {stamp[0]}"
-        )
-    return found[-1].snapshot_id

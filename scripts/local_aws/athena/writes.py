@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from local_aws.errors import AwsError
 
-from . import casts, engine, hive, hive_files, iceberg
+from . import casts, engine, hive, hive_files, iceberg, table_properties
 from .expression import Expr, fail_text
 from .failure import QueryFailed, not_supported
 from .hive_files import Files, Layout
@@ -133,7 +133,7 @@ def _named(relation: Relation) -> list[tuple[str, Type]]:
 
 _COMMON = {"table_type", "is_external", "format", "write_compression"}
 _PROPERTIES = {
-    "iceberg": _COMMON | {"location", "partitioning"},
+    "iceberg": _COMMON | {"location", "partitioning"} | table_properties.MAINTENANCE,
     "hive": _COMMON
     | {"location", "external_location", "partitioned_by", "bucketed_by", "field_delimiter"}
     | {"parquet_compression", "orc_compression"},
@@ -147,8 +147,6 @@ def _check_properties(kind: str, properties: Json) -> None:
     unknown = sorted(set(properties) - _PROPERTIES[kind])
     if unknown:
         raise not_supported(f"the table property {unknown[0]} in CREATE TABLE AS")
-    if kind == "iceberg" and str(properties.get("write_compression") or "zstd").lower() != "zstd":
-        raise not_supported(f"write_compression {properties['write_compression']}: it is zstd")
 
 
 def _exists(session: Session, database: str, name: str) -> bool:
@@ -174,8 +172,8 @@ def _create_iceberg(
         raise QueryFailed(
             "INVALID_TABLE_PROPERTY", "Table location must be specified for an Iceberg table"
         )
-    if str(properties.get("format", "parquet")).lower() != "parquet":
-        raise not_supported(f"the Iceberg format {properties['format']}")
+    own = {"table_type", "is_external", "location", "partitioning"}
+    kept = table_properties.check({k: v for k, v in properties.items() if k not in own})
     for column, kind in columns:
         if kind.name.startswith("timestamp") and kind.args[0] != 6:
             raise QueryFailed(
@@ -188,7 +186,7 @@ def _create_iceberg(
         [(n, t, None) for n, t in columns],
         [str(item) for item in properties.get("partitioning", [])],
         location,
-        {"write.parquet.compression-codec": "zstd"},
+        {"write.parquet.compression-codec": table_properties.codec(kept), **kept},
     )
     change = _write(session, sql, columns, metadata, folder)
     if change.data:
@@ -242,6 +240,7 @@ def _write(
         session.lake,
         folder,
         session.files,
+        table_properties.codec(metadata.properties),
     )
     return Change(data=files, rows=sum(f.record_count for f in files))
 
