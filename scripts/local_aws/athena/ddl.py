@@ -72,8 +72,7 @@ def create_view(session: Session, statement: Statement) -> Lines:
         raise not_supported("CREATE VIEW without a query")
     translator = session.translator(statement.text)
     _, relation = translator.query(statement.query)
-    names = options["columns"] or [c.name for c in relation.columns]
-    columns = [(n, c.type) for n, c in zip(names, relation.columns, strict=True)]
+    columns = [(c.name, c.type) for c in relation.columns]
     created = view_input(database, name, options["sql"], columns)
     present = _find(session, database, name)
     if present is None:
@@ -389,12 +388,10 @@ def alter_partitions(session: Session, statement: Statement) -> Lines:
     place = {"DatabaseName": glue["DatabaseName"], "TableName": glue["Name"]}
     inputs = []
     for values, location in statement.options["partitions"]:
-        if set(values) != set(keys):
-            raise QueryFailed("INVALID_PARTITION", f"partition columns are {keys}")
-        listed = [values[k] for k in keys]
-        path = "/".join(f"{k}={v}" for k, v in zip(keys, listed, strict=True))
+        listed = _partition_values(glue, values)
         base = glue["StorageDescriptor"]
-        at = location or f"{base['Location'].rstrip('/')}/{path}/"
+        path = hive_files.partition_path(keys, listed)
+        at = location or f"{base['Location'].rstrip('/')}/{path}"
         inputs.append({"Values": listed, "StorageDescriptor": {**base, "Location": at}})
     if statement.kind == "add_partitions":
         errors = session.catalog.batch_create_partition(**place, PartitionInputList=inputs)
@@ -403,6 +400,48 @@ def alter_partitions(session: Session, statement: Statement) -> Lines:
         errors = session.catalog.batch_delete_partition(**place, PartitionsToDelete=gone)
     if errors["Errors"] and not statement.options["quiet"]:
         raise QueryFailed("INVALID_PARTITION", str(errors["Errors"][0]["ErrorDetail"]))
+    return []
+
+
+def _partition_values(glue: Json, values: dict[str, str]) -> list[str]:
+    """The values in the keys' order; raises QueryFailed when they are not of all keys."""
+    keys = [k["Name"].lower() for k in glue.get("PartitionKeys", [])]
+    if set(values) != set(keys):
+        raise QueryFailed("INVALID_PARTITION", f"partition columns are {keys}")
+    return [values[key] for key in keys]
+
+
+def alter_partition(session: Session, statement: Statement) -> Lines:
+    """PARTITION … SET LOCATION, PARTITION … RENAME TO PARTITION: in the catalog only, no data moves.
+
+    https://docs.aws.amazon.com/athena/latest/ug/alter-table-rename-partition.html
+    """
+    glue, options = session.glue_table(statement.table), statement.options
+    if iceberg.is_iceberg(glue):
+        raise QueryFailed("NOT_SUPPORTED", "partitions of Iceberg tables are not altered")
+    place = {"DatabaseName": glue["DatabaseName"], "TableName": glue["Name"]}
+    old, new = (_partition_values(glue, options[key]) for key in ("from", "to"))
+    try:
+        found = session.catalog.get_partition(**place, PartitionValues=old)["Partition"]
+        described = dict(found["StorageDescriptor"])
+        if options["location"]:
+            described["Location"] = options["location"]
+        changed = {"Values": new, "StorageDescriptor": described}
+        changed["Parameters"] = found.get("Parameters", {})
+        session.catalog.update_partition(**place, PartitionValueList=old, PartitionInput=changed)
+    except AwsError as error:
+        raise QueryFailed("INVALID_PARTITION", error.message) from None
+    return []
+
+
+def alter_schema(session: Session, statement: Statement) -> Lines:
+    """ALTER DATABASE … SET DBPROPERTIES."""
+    name = statement.table[-1]
+    session.require_database(name)
+    database = session.catalog.get_database(Name=name)["Database"]
+    kept = {k: database[k] for k in ("Name", "Description", "LocationUri") if k in database}
+    kept["Parameters"] = {**database.get("Parameters", {}), **statement.options["properties"]}
+    session.catalog.update_database(Name=name, DatabaseInput=kept)
     return []
 
 
@@ -458,5 +497,7 @@ RUNNERS: dict[str, Callable[[Session, Statement], Lines]] = {
     "set_location": set_location,
     "add_partitions": alter_partitions,
     "drop_partitions": alter_partitions,
+    "alter_partition": alter_partition,
+    "alter_schema": alter_schema,
     "repair": repair,
 }

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import engine, hive_files, hive_readers
-from .failure import QueryFailed, not_supported
+from . import engine, hive_files, hive_readers, projection
+from .failure import not_supported
 from .lake import Lake, Object
-from .predicates import Pred, may_match
+from .predicates import Pred, both, compare, may_match
+from .projection import Partition, typed
 from .types import VARCHAR, Type, literal, parse, quote, to_duckdb
 
 #: Above this many candidate partitions the table is listed once, not partition by partition.
 _LIST_ONCE = 64
-NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
-
-
-@dataclass(frozen=True)
-class Partition:
-    """A partition: its values (typed) and its location, ending in `/`."""
-
-    values: tuple[Any, ...]
-    location: str
 
 
 @dataclass
@@ -130,12 +120,12 @@ def partitions(table: Table, pred: Pred, catalog: Any, now: datetime) -> list[Pa
     if not table.keys:
         return [Partition((), table.location)]
     if table.parameters.get("projection.enabled", "").lower() == "true":
-        return list(_projected(table, pred, now))
+        return list(projection.partitions(table, pred, now))
     found = []
     names = [name for name, _ in table.keys]
     for item in registered(table.glue, catalog):
         values = tuple(
-            _typed(text, kind) for text, (_, kind) in zip(item["Values"], table.keys, strict=True)
+            typed(text, kind) for text, (_, kind) in zip(item["Values"], table.keys, strict=True)
         )
         if may_match(pred, dict(zip(names, values, strict=True))):
             location = item["StorageDescriptor"]["Location"].rstrip("/") + "/"
@@ -155,137 +145,20 @@ def registered(glue: dict[str, Any], catalog: Any) -> Iterator[dict[str, Any]]:
             return
 
 
-def _typed(text: str, kind: Type) -> Any:
-    if text == NULL_PARTITION:
+def unreachable(
+    table: Table, written: Iterable[tuple[str, ...]], catalog: Any, now: datetime
+) -> str | None:
+    """The first partition of new files that a projected table would not read, if there is one."""
+    if table.parameters.get("projection.enabled", "").lower() != "true":
         return None
-    try:
-        if kind.is_integer:
-            return int(text)
-        if kind.name == "date":
-            return date.fromisoformat(text)
-        if kind.name == "boolean":
-            return text.lower() == "true"
-        if kind.name in ("double", "real"):
-            return float(text)
-    except ValueError:
-        raise QueryFailed(
-            "HIVE_INVALID_PARTITION_VALUE", f"Invalid partition value '{text}' for {kind}"
-        ) from None
-    return text
-
-
-def _projected(table: Table, pred: Pred, now: datetime) -> Iterator[Partition]:
-    """Partition projection. https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html"""
     names = [name for name, _ in table.keys]
-    choices = [
-        [
-            (value, text)
-            for value, text in _projection(table, name, kind, pred, now)
-            if may_match(pred, {name: value})
-        ]
-        for name, kind in table.keys
-    ]
-    template = table.parameters.get("storage.location.template")
-    for combination in itertools.product(*choices):
-        values = tuple(value for value, _ in combination)
-        if not may_match(pred, dict(zip(names, values, strict=True))):
-            continue
-        texts = dict(zip(names, (text for _, text in combination), strict=True))
-        if template:
-            location = template.rstrip("/") + "/"
-            for name, value in texts.items():
-                location = re.sub(rf"(?i)\$\{{{name}\}}", value, location)
-        else:
-            location = table.location + "".join(f"{n}={t}/" for n, t in texts.items())
-        yield Partition(values, location)
-
-
-def _projection(
-    table: Table, name: str, kind: Type, pred: Pred, now: datetime
-) -> Iterable[tuple[Any, str]]:
-    """The values of one projected column, typed and as text."""
-
-    def setting(key: str, default: str | None = None) -> str:
-        value = table.parameters.get(f"projection.{name}.{key}", default)
-        if value is None:
-            raise QueryFailed(
-                "INVALID_TABLE_PROPERTY",
-                f"Table {table.database}.{table.name} lacks projection.{name}.{key}",
-            )
-        return value
-
-    which = setting("type").lower()
-    if which == "integer":
-        first, last = (int(v) for v in setting("range").split(","))
-        digits = int(setting("digits", "0"))
-        step = int(setting("interval", "1"))
-        for number in range(first, last + 1, step):
-            text = str(number).zfill(digits)
-            yield (number if kind.is_integer else text), text
-    elif which == "enum":
-        for text in setting("values").split(","):
-            yield _typed(text.strip(), kind), text.strip()
-    elif which == "date":
-        yield from _projected_dates(setting, kind, now)
-    elif which == "injected":
-        found = _equalities(pred, name)
-        if not found:
-            raise QueryFailed(
-                "CONSTRAINT_VIOLATION",
-                f"For the injected projected partition column {name}, the WHERE clause must "
-                "contain only static equality conditions, and at least one such condition must "
-                "be present.",
-            )
-        for value in found:
-            yield value, str(value)
-    else:
-        raise QueryFailed("INVALID_TABLE_PROPERTY", f"Unknown projection type: {which}")
-
-
-def _projected_dates(setting: Any, kind: Type, now: datetime) -> Iterator[tuple[Any, str]]:
-    pattern = setting("format")
-    python = pattern
-    for java, code in (("yyyy", "%Y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M")):
-        python = python.replace(java, code)
-    python = python.replace("'", "")
-    first, last = (_range_end(v.strip(), python, now) for v in setting("range").split(","))
-    smallest = "HOURS" if "HH" in pattern else "DAYS" if "dd" in pattern else "MONTHS"
-    unit = setting("interval.unit", smallest).upper()
-    step = int(setting("interval", "1"))
-    current = first
-    while current <= last:
-        text = current.strftime(python)
-        yield (current.date() if kind.name == "date" else text), text
-        if unit == "MONTHS":
-            months = current.year * 12 + current.month - 1 + step
-            current = current.replace(year=months // 12, month=months % 12 + 1)
-        elif unit == "YEARS":
-            current = current.replace(year=current.year + step)
-        else:
-            current += timedelta(**{unit.lower(): step})
-
-
-def _range_end(text: str, pattern: str, now: datetime) -> datetime:
-    match = re.fullmatch(r"NOW(?:([+-]\d+)(YEARS?|MONTHS?|WEEKS?|DAYS?|HOURS?|MINUTES?))?", text)
-    if not match:
-        return datetime.strptime(text, pattern)
-    moment = now.replace(tzinfo=None)
-    if match[1]:
-        count, unit = int(match[1]), match[2].lower().rstrip("s") + "s"
-        days = {"years": 365, "months": 30}.get(unit)
-        moment += timedelta(days=count * days) if days else timedelta(**{unit: count})
-    return datetime.strptime(moment.strftime(pattern), pattern)
-
-
-def _equalities(pred: Pred, name: str) -> list[Any]:
-    if pred[0] == "=" and pred[1] == name:
-        return [pred[2]]
-    if pred[0] == "and":
-        return next((found for p in pred[1] if (found := _equalities(p, name))), [])
-    if pred[0] == "or":
-        parts = [_equalities(p, name) for p in pred[1]]
-        return sum(parts, []) if all(parts) else []
-    return []
+    for texts in written:
+        values = [typed(text, kind) for text, (_, kind) in zip(texts, table.keys, strict=True)]
+        pred = both(compare("=", n, v) for n, v in zip(names, values, strict=True) if v is not None)
+        path = hive_files.partition_path(names, texts)
+        if table.location + path not in [p.location for p in partitions(table, pred, catalog, now)]:
+            return path
+    return None
 
 
 # --- files

@@ -213,14 +213,10 @@ def split_name(text: str) -> list[str]:
 
 def _create(text: str, body: str) -> Statement:
     if match := re.match(
-        rf"create\s+(or\s+replace\s+)?view\s+({_NAME})\s*(\(.*?\))?\s*as\s+", body, re.I | re.S
+        rf"create\s+(or\s+replace\s+)?view\s+({_NAME})\s*as\s+", body, re.I | re.S
     ):
         sql = body[match.end() :]
-        options = {
-            "replace": bool(match[1]),
-            "sql": sql,
-            "columns": split_name(match[3]) if match[3] else None,
-        }
+        options = {"replace": bool(match[1]), "sql": sql}
         return Statement(
             "create_view", text, table=split_name(match[2]), query=parse_query(sql), options=options
         )
@@ -502,16 +498,39 @@ def _alter_location(text: str, match: re.Match[str]) -> Statement:
 
 def _alter_partitions(text: str, match: re.Match[str]) -> Statement:
     adding = match[2].lower() == "add"
-    found = []
-    for part in re.finditer(r"partition\s*\(([^)]*)\)(?:\s*location\s+'([^']*)')?", match[4], re.I):
-        values = {}
-        for pair in _split(part[1]):
-            key, _, value = pair.partition("=")
-            values[key.strip().strip('`"').lower()] = value.strip().strip("'")
-        found.append((values, part[2]))
+    pattern = r"\s*partition\s*(\([^)]*\))(?:\s*location\s+'([^']*)')?\s*,?"
+    if not re.fullmatch(rf"({pattern})+", match[4], re.I):
+        raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{match[4][:40]}'")
+    found = [
+        (_partition(part[1]), part[2]) for part in re.finditer(pattern, match[4], re.IGNORECASE)
+    ]
     options = {"partitions": found, "quiet": bool(match[3])}
     kind = "add_partitions" if adding else "drop_partitions"
     return Statement(kind, text, table=split_name(match[1]), options=options)
+
+
+def _partition(text: str) -> dict[str, str]:
+    """`(day='2013-01-01', hour=3)` as a dictionary."""
+    values = {}
+    for pair in _split(text.strip()[1:-1]):
+        match = re.fullmatch(r"([`\"]?)(\w+)\1\s*=\s*('((?:[^']|'')*)'|[\w.-]+)", pair)
+        if not match:
+            raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{pair[:40]}'")
+        values[match[2].lower()] = match[3] if match[4] is None else _unescaped(match[4])
+    return values
+
+
+def _alter_partition(text: str, match: re.Match[str]) -> Statement:
+    """`ALTER TABLE t PARTITION (…)`, with another location or other values."""
+    options = {"from": _partition(match[2]), "location": match["location"]}
+    options["to"] = _partition(match["to"]) if match["to"] else options["from"]
+    return Statement("alter_partition", text, table=split_name(match[1]), options=options)
+
+
+def _alter_database(text: str, match: re.Match[str]) -> Statement:
+    inner, _ = _parenthesis(match[2])
+    options = {"properties": _strings(inner)}
+    return Statement("alter_schema", text, table=split_name(match[1]), options=options)
 
 
 def _optimize(text: str, match: re.Match[str]) -> Statement:
@@ -577,6 +596,10 @@ _GRAMMAR: list[tuple[str, Any]] = [
     (rf"alter\s+table\s+({_NAME})\s+set\s+location\s+'([^']*)'", _alter_location),
     (rf"alter\s+table\s+({_NAME})\s+(add|drop)\s+(if\s+(?:not\s+)?exists\s+)?"
      r"(partition\s*\(.*)", _alter_partitions),
+    (rf"alter\s+table\s+({_NAME})\s+partition\s*(\([^)]*\))\s*(?:set\s+location\s+'(?P<location>[^']*)'"
+     r"|rename\s+to\s+partition\s*(?P<to>\([^)]*\)))", _alter_partition),
+    (rf"alter\s+(?:database|schema)\s+({_NAME})\s+set\s+dbproperties\s*(\(.*\))",
+     _alter_database),
     (rf"optimize\s+({_NAME})\s+rewrite\s+data\s+using\s+bin_pack(?:\s+where\s+(.*))?", _optimize),
     (rf"vacuum\s+(?P<name>{_NAME})", _named("vacuum", "DML")),
     (rf"msck\s+repair\s+table\s+(?P<name>{_NAME})", _named("repair", "DDL")),

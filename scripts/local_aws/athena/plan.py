@@ -264,14 +264,22 @@ class Session:
         return self.positional == (table.database, table.name)
 
 
-def view(glue: Json) -> View:
-    """A view's query, from the text that Presto and Athena keep in Glue."""
+def view_text(glue: Json) -> Json:
+    """What Presto and Athena keep of a view in Glue: its SQL, columns and schema.
+
+    Raises QueryFailed for a view that another engine made.
+    """
     match = _VIEW.search(glue.get("ViewOriginalText") or "")
     if not match:
         raise not_supported(
             f"the view {glue['DatabaseName']}.{glue['Name']}, which is not Athena's"
         )
-    kept = json.loads(base64.b64decode(match[1]))
+    return dict(json.loads(base64.b64decode(match[1])))
+
+
+def view(glue: Json) -> View:
+    """A view's query, parsed."""
+    kept = view_text(glue)
     query = parse(kept["originalSql"]).query
     if query is None:
         raise QueryFailed("INVALID_VIEW", f"Invalid view: {glue['Name']}")

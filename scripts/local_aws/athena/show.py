@@ -15,7 +15,7 @@ from . import hive, iceberg
 from .failure import QueryFailed
 from .metadata_tables import table_columns, tables
 from .parser import Statement
-from .plan import Session, view
+from .plan import Session, view_text
 from .types import from_iceberg, literal, to_hive
 
 Json = dict[str, Any]
@@ -92,8 +92,8 @@ def show_create_view(session: Session, statement: Statement) -> Lines:
     glue = session.glue_table(statement.table)
     if glue.get("TableType") != "VIRTUAL_VIEW":
         raise QueryFailed("NOT_SUPPORTED", f"{glue['Name']} is not a view")
-    query = view(glue).query
-    return [[f"CREATE VIEW {glue['DatabaseName']}.{glue['Name']} AS"], [query.sql("trino")]]
+    sql = view_text(glue)["originalSql"]
+    return _lines([f"CREATE VIEW {glue['DatabaseName']}.{glue['Name']} AS", sql])
 
 
 def describe(session: Session, statement: Statement) -> Lines:

@@ -336,6 +336,12 @@ def _write_hive(session: Session, glue: Json, sql: str, folder: Path) -> Files:
         session.con, sql, hive.columns(glue), keys, location, hive.layout(glue), session.lake,
         folder, session.files,
     )  # fmt: skip
+    table = hive.Table(glue["DatabaseName"], glue["Name"], glue)
+    if lost := hive.unreachable(table, found.partitions, session.catalog, session.now):
+        session.lake.delete(found.uris)
+        raise not_supported(
+            f"INSERT of the partition {lost}, which the table's projection does not read,"
+        )
     return found
 
 
