@@ -124,6 +124,11 @@ def compression(athena: Athena) -> set[str]:
         ("alter table parts add partition (k=1)", "NOT_SUPPORTED"), ("alter table parts set location 's3://b/x'", "NOT_SUPPORTED"),
         ("alter table parts rename column n to m", "NOT_SUPPORTED: the statement alter table parts rename"),
         ("delete from h where a = 1", "NOT_SUPPORTED: Modifying Hive table rows"), ("update h set a = 1", "NOT_SUPPORTED: Modifying Hive table rows"),
+        ("merge into parts t using (select 1 as n) s on t.n = s.n when not matched by source then delete", "NOT_SUPPORTED: WHEN NOT MATCHED BY SOURCE"),
+        ("merge into parts t using (select 1 as n) s on t.n = s.n when not matched then delete", "SYNTAX_ERROR"),
+        ("merge into parts t using (select 1 as n) s on t.n = s.n when not matched then update set n = 1", "SYNTAX_ERROR"),
+        ("merge into parts t using (select 1 as n) s on t.n = s.n when matched then insert (n) values (1)", "SYNTAX_ERROR"),
+        ("merge into h t using (select 1 as a) s on t.a = s.a when matched then delete", "NOT_SUPPORTED: Modifying Hive table rows"),
         ("vacuum h", "NOT_SUPPORTED"), ("optimize h rewrite data using bin_pack", "NOT_SUPPORTED"), ("insert overwrite parts select 1, 2, null", ""),
     ],
 )  # fmt: skip
