@@ -16,7 +16,9 @@ from typing import Any
 
 import boto3
 import pandas as pd
+import pyarrow as pa
 import pyathena
+import pyiceberg.types
 import pytest
 from pyarrow import fs
 from pyathena.arrow.cursor import ArrowCursor
@@ -24,7 +26,7 @@ from pyathena.cursor import DictCursor
 from pyathena.pandas.cursor import PandasCursor
 
 from .conftest import Athena
-from .test_iceberg import pyiceberg_rows
+from .test_iceberg import glue_catalog, pyiceberg_rows
 
 QUERY = (
     "select 1 as a, decimal '1.50' as d, timestamp '2013-01-01 10:00:00' as t, cast(null as varchar) as n, "
@@ -207,6 +209,31 @@ def test_awswrangler_manages_tables(athena: Athena, environment: dict[str, str])
     wr.athena.create_ctas_table("select a from p", ctas_table="c", wait=True, **output)
     assert athena.rows("select count(*) from c") == [["2"]]
     assert wr.athena.repair_table("p", **output) == "SUCCEEDED"
+
+
+def test_pyiceberg_and_athena_write_the_same_table(athena: Athena) -> None:
+    from pyiceberg.transforms import IdentityTransform
+
+    catalog = glue_catalog(athena)
+    data = pa.table({"id": pa.array([1, 2], pa.int64()), "name": ["a", "b"]})
+    table = catalog.create_table((athena.database, "p"), data.schema, athena.location("p"))
+    table.append(data)
+    assert athena.rows("select id, name from p order by id") == [["1", "a"], ["2", "b"]]
+    athena.ok(
+        "merge into p using (values (2, 'B'), (3, 'C')) as s(id, name) on p.id = s.id when matched then update set name = s.name when not matched then insert (id, name) values (s.id, s.name)"
+    )
+    table.refresh()
+    table.delete("id = 1")
+    with table.update_schema() as update:
+        update.add_column("more", pyiceberg.types.IntegerType())
+    with table.update_spec() as spec:
+        spec.add_field("more", IdentityTransform())
+    athena.ok("insert into p values (4, 'D', 40)")
+    assert athena.rows("select id, name, more from p order by id") == [
+        ["2", "B", None], ["3", "C", None], ["4", "D", "40"],
+    ]  # fmt: skip
+    athena.ok("optimize p rewrite data using bin_pack")
+    assert sorted(r["id"] for r in pyiceberg_rows(athena, "p")) == [2, 3, 4]
 
 
 def test_boto3_pages_what_it_lists(athena: Athena) -> None:
