@@ -24,8 +24,8 @@ def events(athena: Athena) -> Athena:
     return athena
 
 
-def pyiceberg_rows(athena: Athena, table: str) -> list[dict[str, Any]]:
-    """The table as PyIceberg reads it through Glue and S3: another reader agrees."""
+def glue_catalog(athena: Athena) -> Any:
+    """PyIceberg's catalog over the local AWS."""
     from pyiceberg.catalog.glue import GlueCatalog
 
     endpoint = athena.aws.settings.endpoint
@@ -34,7 +34,12 @@ def pyiceberg_rows(athena: Athena, table: str) -> list[dict[str, Any]]:
     properties |= {
         f"{service}.{key}": value for service in ("glue", "s3") for key, value in access.items()
     }
-    found = GlueCatalog("strata", **properties).load_table((athena.database, table))
+    return GlueCatalog("strata", **properties)
+
+
+def pyiceberg_rows(athena: Athena, table: str) -> list[dict[str, Any]]:
+    """The table as PyIceberg reads it through Glue and S3: another reader agrees."""
+    found = glue_catalog(athena).load_table((athena.database, table))
     return found.scan().to_arrow().to_pylist()
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from sqlglot import exp
 
-from . import aggregates, comparison, functions, literals, zones
+from . import aggregates, comparison, functions, literals, table_functions, zones
 from .casts import cast, zoned_text
 from .expression import LOST, NOT_CONSTANT, Expr, bind, fail_text
 from .failure import QueryFailed
@@ -550,17 +550,12 @@ class Translator:
         """SQL of one relation of FROM; its source is added to `scope`."""
         if isinstance(node, exp.Table):
             if isinstance(node.this, exp.Anonymous):
-                name = node.this.name.removeprefix(MARK)
-                raise self.error(
-                    "FUNCTION_NOT_FOUND", f"Table function '{name}' not registered", node
-                )
-            sql = self._table(node, scope)
+                sql = self._table_function(node, scope)
+            else:
+                sql = self._table(node, scope)
+        elif isinstance(node, exp.Subquery) and _is_relation(node.this):
+            sql = self._parenthesis(node, scope)
         elif isinstance(node, exp.Subquery):
-            if isinstance(node.this, exp.Table):
-                sql = f"({self.from_item(node.this, scope)})"
-                for join in node.this.args.get("joins") or []:
-                    raise self.refuse("a join in parentheses", join)
-                return sql
             inner = exp.Subquery(**{k: v for k, v in node.args.items() if k != "alias"})
             inner.args.pop("joins", None)
             body, relation = self.query(inner, _outer(scope, lateral=False))
@@ -579,6 +574,28 @@ class Translator:
         if node.args.get("sample") or node.args.get("pivots"):
             raise self.refuse("TABLESAMPLE", node)
         return sql
+
+    def _parenthesis(self, node: exp.Subquery, scope: Scope) -> str:
+        """A relation in parentheses, with its joins: what is inside sees nothing of what is not."""
+        inner = node.this
+        if alias := node.args.get("alias"):
+            if inner.args.get("alias") or inner.args.get("joins"):
+                raise self.refuse("an alias of joins in parentheses", node)
+            inner = inner.copy()
+            inner.set("alias", alias)
+        outside, scope.sources = scope.sources, []
+        sql = self.from_item(inner, scope)
+        inside, scope.sources = scope.sources, [*outside, *scope.sources]
+        return sql if len(inside) == 1 else f"({sql})"
+
+    def _table_function(self, node: exp.Table, scope: Scope) -> str:
+        try:
+            body, columns = table_functions.rows(node.this)
+        except QueryFailed as error:
+            raise self.error(error.code, error.message, node) from None
+        out = Select(columns, deps={c.sql_name: set() for c in columns})
+        self.relations.append(out)
+        return self._derived(body, out, node, scope)
 
     def _table(self, node: exp.Table, scope: Scope) -> str:
         parts = [p.name.lower().removeprefix(MARK) for p in node.parts]
@@ -1121,11 +1138,12 @@ class Translator:
             if not (side.type.is_text or side.type == UNKNOWN):
                 raise self.error("TYPE_MISMATCH", f"LIKE must have varchars: {side.type}", node)
         text = cast(a, Type("varchar", a.type.args)).sql if a.type.name == "char" else a.sql
+        negated = "NOT " if node.args.get("negate") else ""
         if escape is None:
-            return Expr(f"({text} LIKE {b.sql})", BOOLEAN)
+            return Expr(f"({text} {negated}LIKE {b.sql})", BOOLEAN)
         if isinstance(b.constant, str) and isinstance(escape.constant, str):
             self._check_escape(b.constant, escape.constant, node)
-        return Expr(f"({text} LIKE {b.sql} ESCAPE {escape.sql})", BOOLEAN)
+        return Expr(f"({text} {negated}LIKE {b.sql} ESCAPE {escape.sql})", BOOLEAN)
 
     def _check_escape(self, pattern: str, escape: str, node: exp.Expression) -> None:
         """The escape is one character and stands before `%`, `_` or itself only."""
@@ -1713,6 +1731,14 @@ def _decimal_operation(op: str, a: Expr, b: Expr, kind: Type) -> str:
     if kind.args[0] < 38 or precision + scale < 38:
         return f"CAST({a.sql} {op} {b.sql} AS {to_duckdb(kind)})"
     return _scaled(f"({left} {op} {right})", kind)
+
+
+def _is_relation(node: exp.Expression) -> bool:
+    """Whether what stands in parentheses is a table or joins, no query."""
+    if isinstance(node, exp.Subquery):
+        named = node.args.get("alias") or node.args.get("joins")
+        return bool(named) or _is_relation(node.this)
+    return isinstance(node, exp.Table)
 
 
 def _outer(scope: Scope, lateral: bool) -> Scope:
