@@ -108,6 +108,8 @@ def layout(glue: dict[str, Any]) -> hive_files.Layout:
     kind, parameters = table.format, table.parameters
     if kind == "opencsv" or int(parameters.get("skip.header.line.count", "0")):
         raise not_supported("INSERT into a table of OpenCSVSerde or with header lines")
+    if table.storage.get("BucketColumns"):
+        raise not_supported("INSERT into a bucketed table")
     codec = parameters.get("write.compression") or parameters.get(f"{kind}.compression")
     how = hive_files.layout(kind, codec)
     if kind != "text":
