@@ -65,7 +65,7 @@ def live_a_day(path: Path, day: date) -> None:
         tailnums = [row[0] for row in db.execute("select tailnum from aircraft order by tailnum")]
         for tailnum in draw.sample(tailnums, 3):
             db.execute(
-                "update aircraft set seats = seats + ? where tailnum = ?",
+                "update aircraft set seats = max(seats + ?, 1) where tailnum = ?",
                 (draw.choice((-4, -2, 2, 4)), tailnum),
             )
         retired = draw.choice(tailnums)

@@ -48,8 +48,12 @@ def print_summary(
     out = console.out
     out.print()
     relations = _relations()
-    columns = ("source", "Bronze", "Silver stg_", "Silver quarantine_", "duplicates merged")
-    out.print(console.table("Records", columns, _records(sources, relations, athena)))
+    columns = ("source", "Bronze", "stg_", "quarantine_", "duplicates")
+    out.print(
+        console.table(
+            "Records, from Bronze to Silver", columns, _records(sources, relations, athena)
+        )
+    )
     gold = {name: relations[name] for name in relations if name.startswith(_GOLD)}
     out.print(console.table("Gold", ("table", "rows"), sorted(_counts(gold, athena).items())))
     rejected = query.rows(

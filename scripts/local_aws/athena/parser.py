@@ -102,7 +102,7 @@ def parse_query(text: str) -> exp.Expression:
     dialect.INDEX_OFFSET = 0
     try:
         tokens = dialect.tokenize(text)
-        tokens = _decimal_literals(tokens)
+        tokens = _number_literals(_decimal_literals(tokens), text)
         _mark_functions(tokens)
         _time_travel(tokens)
         trees = [t for t in dialect.parser().parse(tokens, text) if t is not None]
@@ -133,6 +133,35 @@ def _decimal_literals(tokens: list[Token]) -> list[Token]:
         else:
             kept.append(token)
     return kept
+
+
+def _number_literals(tokens: list[Token], text: str) -> list[Token]:
+    """`0x1F`, `0b101` and `1_000`, which sqlglot reads as a binary or as a number with an alias."""
+    kept: list[Token] = []
+    for token in tokens:
+        previous = kept[-1] if kept else None
+        written = text[token.start : token.end + 1]
+        if token.token_type == TokenType.HEX_STRING and written[:2].lower() == "0x":
+            token.token_type, token.text = TokenType.NUMBER, str(int(written.replace("_", ""), 16))
+        elif (
+            previous is not None
+            and previous.token_type == TokenType.NUMBER
+            and token.token_type == TokenType.VAR
+            and token.start == previous.end + 1
+        ):
+            previous.text = _number(text[previous.start : token.end + 1])
+            continue
+        kept.append(token)
+    return kept
+
+
+def _number(written: str) -> str:
+    plain = written.replace("_", "")
+    if match := re.fullmatch(r"0([bo])([0-7]+)", plain, re.IGNORECASE):
+        return str(int(match[2], {"b": 2, "o": 8}[match[1].lower()]))
+    if re.fullmatch(r"\d+", plain):
+        return plain
+    raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{written}'")
 
 
 def _mark_functions(tokens: list[Token]) -> None:

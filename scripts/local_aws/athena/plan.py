@@ -198,18 +198,20 @@ class Session:
         columns = [Column(n, n, t) for n, t in rows.columns]
         return self._scan(columns, rows, None)
 
-    def translate(self, query: exp.Expression, text: str) -> tuple[str, Relation]:
-        """DuckDB SQL of a query whose scans are ready to be read."""
+    def translate(
+        self, query: exp.Expression, text: str, printed: bool = False
+    ) -> tuple[str, Relation]:
+        """DuckDB SQL of a query whose scans are ready to be read; `printed` for a result."""
         started = time.monotonic()
         translator = self.translator(text)
-        sql, relation = translator.query(query)
+        sql, relation = (translator.result if printed else translator.query)(query)
         self.planned += time.monotonic() - started
         self.prepare(translator, [relation])
         return sql, relation
 
     def translator(self, text: str) -> Translator:
         """A translator that resolves names here."""
-        return Translator(text, self, self.now)
+        return Translator(text, self, self.now, lambda sql: engine.fold(self.con, sql))
 
     def prepare(self, translator: Translator, roots: list[Relation]) -> None:
         """Make the views of all scans, as their filters and needed columns allow."""

@@ -11,8 +11,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from .engine import java_double
 from .types import VARCHAR, Type
+from .udfs import java_double
 
 Json = dict[str, Any]
 
@@ -46,18 +46,25 @@ def text(value: Any, kind: Type) -> str | None:
         return f"{value:f}" if isinstance(value, Decimal) else str(value)
     if name == "timestamp":
         return _timestamp(value, kind.args[0] if kind.args else 3)
+    if name == "timestamptz" and isinstance(value, str):
+        return value  # printed by SQL, in the value's own zone
     if name == "timestamptz":
         return f"{_timestamp(value, kind.args[0] if kind.args else 3)} UTC"
-    if name == "date" and isinstance(value, date):
-        return value.isoformat()
+    if name == "date":
+        return value.isoformat() if isinstance(value, date) else f"+{value}"  # beyond 9999
+    if name == "char":
+        return str(value).ljust(kind.args[0])
+    if name == "interval day to second":
+        return _interval(value)
+    if name == "interval year to month":
+        return f"{'-' if value < 0 else ''}{abs(value) // 12}-{abs(value) % 12}"
     if name == "varbinary":
         return " ".join(f"{byte:02x}" for byte in value)
     if name == "array":
         return "[" + ", ".join(_inner(item, kind.items[0]) for item in value) + "]"
     if name == "map":
-        pairs = value.items() if isinstance(value, dict) else value
         key_type, value_type = kind.items
-        shown = (f"{_inner(k, key_type)}={_inner(v, value_type)}" for k, v in pairs)
+        shown = (f"{_inner(k, key_type)}={_inner(v, value_type)}" for k, v in pairs(value, kind))
         return "{" + ", ".join(shown) + "}"
     if name == "row":
         parts = value.values() if isinstance(value, dict) else value
@@ -66,6 +73,20 @@ def text(value: Any, kind: Type) -> str | None:
             f"{field or f'field{i}'}={_inner(part, t)}" for i, (field, t, part) in enumerate(fields)
         ) + "}"  # fmt: skip
     return str(value)
+
+
+def pairs(value: Any, kind: Type) -> list[tuple[Any, Any]]:
+    """The entries of a map as DuckDB gives it to Python."""
+    if kind.items[0].items and isinstance(value, dict):
+        return list(zip(value["key"], value["value"], strict=True))  # keys without a hash
+    return list(value.items()) if isinstance(value, dict) else list(value)
+
+
+def _interval(millis: int) -> str:
+    seconds, fraction = divmod(abs(millis), 1000)
+    days, seconds = divmod(seconds, 86_400)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction:03}"
+    return f"{'-' if millis < 0 else ''}{days} {clock}"
 
 
 def _inner(value: Any, kind: Type) -> str:

@@ -130,7 +130,7 @@ class Runner:
 def _select(session: Session, statement: Statement) -> Result:
     if statement.query is None:
         raise not_supported("this query")
-    sql, relation = session.translate(statement.query, statement.text)
+    sql, relation = session.translate(statement.query, statement.text, printed=True)
     shown = [column for column in relation.columns if not column.hidden]
     listed = ", ".join(f'"{c.sql_name}"' for c in shown)
     wrapped = sql if len(shown) == len(relation.columns) else f"SELECT {listed} FROM ({sql})"

@@ -432,7 +432,7 @@ def _assignable(given: Type, wanted: Type) -> bool:
 
 def _stored(column: Column, wanted: Type) -> str:
     """SQL of a column's value as a table's type has it: cast as Trino casts, but never truncated."""
-    value = casts.cast(Expr(quote(column.sql_name), column.type, wall=column.wall), wanted).sql
+    value = casts.cast(Expr(quote(column.sql_name), column.type), wanted).sql
     if not (wanted.args and wanted.is_text and column.type.is_text):
         return value
     message = f"Cannot truncate non-space characters when casting from {column.type} to {wanted} on INSERT"

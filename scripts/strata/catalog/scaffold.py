@@ -58,7 +58,7 @@ def _render(source: Source) -> list[tuple[str, str]]:
     templates.filters["silver_type"] = lambda kind: kind.replace("timestamp", "timestamp(6)")
     templates.filters["example"] = lambda column: _example(column, is_text)
     context = _context(source, is_text)
-    return [(file, templates.get_template(file).render(context)) for file in _FILES]
+    return [(file, templates.get_template(f"{file}.j2").render(context)) for file in _FILES]
 
 
 def _context(source: Source, is_text: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`make bench`: how long the catalog takes over 1,000 sources, as a user would declare them."""
+"""How long the catalog takes over 1,000 sources, as a user would declare them."""
 
 import tempfile
 import time
@@ -71,7 +71,3 @@ def main() -> None:
                 again = make_plan(sources, environment, glue)
     console.out.print(console.table(f"{_SOURCES} sources", ("step", "seconds"), seconds.items()))
     console.out.print(f"{applied} tables applied, {len(again.changes)} changes left")
-
-
-if __name__ == "__main__":
-    main()

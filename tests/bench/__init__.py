@@ -1,0 +1,1 @@
+"""`make bench`: what takes how long, beside what it is measured against."""
