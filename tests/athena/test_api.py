@@ -163,6 +163,17 @@ def test_refusals(athena: Athena, sql: str, reason: str) -> None:
     assert athena.fails(sql).startswith(reason)
 
 
+@pytest.mark.parametrize(
+    ("sql", "place"),
+    [
+        ("create table x as\n  select nope", "line 2:10"), ("create view x as select 1 as a, nope", "line 1:33"),
+        ("explain\nselect nope", "line 2:8"), ("unload (select nope) to 's3://b/x' with (format='json')", "line 1:16"),
+    ],
+)  # fmt: skip
+def test_an_error_names_its_place_in_the_statement(athena: Athena, sql: str, place: str) -> None:
+    assert athena.fails(sql).startswith(f"COLUMN_NOT_FOUND: {place}: Column 'nope'")
+
+
 def test_a_view_that_hides_a_forbidden_function_is_refused(athena: Athena) -> None:
     assert "FUNCTION_NOT_FOUND" in athena.fails(
         "create view v as select * from read_text('/etc/passwd')"

@@ -216,3 +216,33 @@ def test_views_are_expanded_and_pruned_through(arrivals: Athena) -> None:
     ) < arrivals.scanned("select id from v")
     arrivals.ok(f"drop view if exists {name}.v")
     assert "TABLE_NOT_FOUND" in arrivals.fails("select * from v")
+
+
+@pytest.mark.parametrize("extension", ["bz2", "snappy", "lz4", "deflate"])
+def test_a_compression_that_would_be_read_as_text_is_refused(
+    athena: Athena, extension: str
+) -> None:
+    athena.put(f"c/x.{extension}", b"no text\n")
+    athena.ok(f"create external table t (a string) location 's3://{athena.bucket}/c/'")
+    assert f"NOT_SUPPORTED: the compression {extension} of s3://" in athena.fails("select * from t")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reader"),
+    [("DELTA", "org.apache.hadoop.mapred.SequenceFileInputFormat"),
+     ("EXTERNAL", "org.apache.hudi.hadoop.HoodieParquetInputFormat"),
+     ("EXTERNAL", "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat")],
+)  # fmt: skip
+def test_tables_whose_files_are_not_their_rows_are_refused(
+    athena: Athena, kind: str, reader: str
+) -> None:
+    athena.put("d/x", b"x\n")
+    storage = {
+        "Columns": [{"Name": "a", "Type": "string"}], "Location": f"s3://{athena.bucket}/d/", "InputFormat": reader,
+        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"},
+    }  # fmt: skip
+    athena.aws.client("glue").create_table(
+        DatabaseName=athena.database,
+        TableInput={"Name": "t", "Parameters": {"table_type": kind}, "StorageDescriptor": storage},
+    )
+    assert athena.fails("select * from t").startswith("NOT_SUPPORTED: the ")

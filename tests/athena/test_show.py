@@ -115,3 +115,16 @@ def test_refusals(athena: Athena, sql: str, reason: str) -> None:
         f"create external table h (a int) stored as parquet location '{athena.location('h')}'"
     )
     assert athena.fails(sql).startswith(reason)
+
+
+def test_a_bucketed_table_is_neither_shown_nor_written(athena: Athena) -> None:
+    athena.ok(
+        f"create external table t (a int) stored as parquet location '{athena.location('t')}'"
+    )
+    glue = athena.aws.client("glue")
+    found = glue.get_table(DatabaseName=athena.database, Name="t")["Table"]
+    storage = {**found["StorageDescriptor"], "BucketColumns": ["a"], "NumberOfBuckets": 4}
+    table = {"Name": "t", "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage}
+    glue.update_table(DatabaseName=athena.database, TableInput=table)
+    for statement in ("show create table t", "insert into t values 1"):
+        assert "bucketed table" in athena.fails(statement)

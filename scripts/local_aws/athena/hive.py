@@ -72,6 +72,11 @@ class Table:
     def format(self) -> str:
         """parquet, orc, avro, json, opencsv or text; raises QueryFailed for another serde."""
         serde = self.storage.get("SerdeInfo", {}).get("SerializationLibrary", "")
+        other = f"{self.parameters.get('table_type', '')} {self.storage.get('InputFormat', '')}"
+        for name in ("Delta", "Hoodie", "Hudi", "Symlink"):
+            # Their files are not their rows: logs and lists say which count.
+            if name.lower() in other.lower():
+                raise not_supported(f"the {name} table {self.database}.{self.name}")
         for part, name in (
             ("ParquetHiveSerDe", "parquet"),
             ("OrcSerde", "orc"),
@@ -103,6 +108,8 @@ def layout(glue: dict[str, Any]) -> hive_files.Layout:
     kind, parameters = table.format, table.parameters
     if kind == "opencsv" or int(parameters.get("skip.header.line.count", "0")):
         raise not_supported("INSERT into a table of OpenCSVSerde or with header lines")
+    if table.storage.get("BucketColumns"):
+        raise not_supported("INSERT into a bucketed table")
     codec = parameters.get("write.compression") or parameters.get(f"{kind}.compression")
     how = hive_files.layout(kind, codec)
     if kind != "text":

@@ -185,6 +185,8 @@ def _united(parts: list[str], files: list[File], wanted: Columns) -> Reading:
 _UPPER = r"""'"[^"]*[A-Z][^"]*"\s*:'"""
 #: Files whose keys were found to be lower case.
 _LOWER_CASE: set[tuple[str, int, int]] = set()
+#: The keys of other files, and what is below them.
+_STRUCTURES: dict[tuple[str, int, int], Any] = {}
 
 
 #: Properties of the JSON serdes that change nothing here.
@@ -217,24 +219,40 @@ _NO_COLUMN = "'strata_none': 'VARCHAR'"
 
 def _structure(con: Any, files: list[File]) -> Any:
     """The keys of all files, nested as they are; None when all are lower case."""
-    new = [f for f in files if f.mark not in _LOWER_CASE]
-    if not new:
-        return None
-    upper = f"SELECT 1 FROM {_objects(new)} WHERE regexp_matches(json, {_UPPER}) LIMIT 1"
-    merged = f"SELECT json_group_structure(json) FROM {_objects(files)}"
+    by_path = {str(file.path): file for file in files}
+    new = [f for f in files if f.mark not in _LOWER_CASE and f.mark not in _STRUCTURES]
     try:
-        if con.execute(upper).fetchone() is None:
-            _LOWER_CASE.update(f.mark for f in new)
+        if new:
+            upper = _found(con, new, "DISTINCT filename", f"WHERE regexp_matches(json, {_UPPER})")
+            _LOWER_CASE.update(f.mark for f in {*new} - {by_path[row[0]] for row in upper})
+        if all(f.mark in _LOWER_CASE for f in files):
             return None
-        return json.loads(con.execute(merged).fetchone()[0])
+        unknown = [f for f in files if f.mark not in _STRUCTURES]
+        if unknown:
+            found = _found(
+                con, unknown, "filename, json_group_structure(json)", "GROUP BY filename"
+            )
+            _STRUCTURES.update({f.mark: None for f in unknown})
+            _STRUCTURES.update({by_path[path].mark: json.loads(text) for path, text in found})
     except duckdb.Error:
         return None  # the query itself fails on such a file, and names it
+    return functools.reduce(_merged, (_STRUCTURES[f.mark] for f in files))
 
 
-def _objects(files: list[File]) -> str:
-    return (
-        f"read_ndjson_objects({_listed(files)}, ignore_errors=true, maximum_object_size=67108864)"
-    )
+def _found(con: Any, files: list[File], what: str, clause: str) -> list[tuple[Any, ...]]:
+    options = "ignore_errors=true, filename=true, maximum_object_size=67108864"
+    sql = f"SELECT {what} FROM read_ndjson_objects({_listed(files)}, {options}) {clause}"
+    return list(con.execute(sql).fetchall())
+
+
+def _merged(a: Any, b: Any) -> Any:
+    """Two structures as one: objects have the keys of both, lists the items' structure."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return {key: _merged(a.get(key), b.get(key)) for key in {**a, **b}}
+    if isinstance(a, list) and isinstance(b, list):
+        items = [*a[:1], *b[:1]]
+        return [functools.reduce(_merged, items)] if items else []
+    return b if isinstance(b, dict | list) else a if a is not None else b
 
 
 def _spelling(structure: Any, name: str) -> str:
@@ -336,9 +354,12 @@ def _is_whole(path: str, size: int, stamp: int, codec: str) -> bool:
 
 
 def _check_compression(file: File) -> None:
-    """Raises QueryFailed(HIVE_BAD_DATA) for a truncated or corrupt file: DuckDB reads what is there
-    of it and says nothing."""
-    codec = {"gz": "gzip", "zst": "zstd"}.get(file.item.key.rpartition(".")[2])
+    """Raises QueryFailed for a compression that DuckDB would read as text, and for a truncated or
+    corrupt file, of which it reads what is there and says nothing."""
+    extension = file.item.key.rpartition(".")[2].lower()
+    if extension in ("bz2", "deflate", "lz4", "lzo", "snappy", "zip"):
+        raise not_supported(f"the compression {extension} of {file.item.uri}")
+    codec = {"gz": "gzip", "zst": "zstd"}.get(extension)
     if codec is None:
         return
     try:

@@ -247,7 +247,11 @@ def _create(text: str, body: str) -> Statement:
         sql = body[match.end() :]
         options = {"replace": bool(match[1]), "sql": sql}
         return Statement(
-            "create_view", text, table=split_name(match[2]), query=parse_query(sql), options=options
+            "create_view",
+            text,
+            table=split_name(match[2]),
+            query=parse_query(_in_place(text, sql)),
+            options=options,
         )
     if match := re.match(r"create\s+(?:database|schema)\b", body, re.I):
         return _create_schema(text, body)
@@ -277,8 +281,18 @@ def _ctas(text: str, match: re.Match[str], rest: str) -> Statement | None:
         no_data, sql = bool(tail[1]), sql[: tail.start()]
     options = {"properties": properties, "if_not_exists": bool(match[1]), "no_data": no_data}
     return Statement(
-        "ctas", text, "DDL", table=split_name(match[2]), query=parse_query(sql), options=options
+        "ctas",
+        text,
+        "DDL",
+        table=split_name(match[2]),
+        query=parse_query(_in_place(text, sql)),
+        options=options,
     )
+
+
+def _in_place(text: str, sql: str) -> str:
+    """A query where it stands in a statement, blanks before it: its errors name that place."""
+    return re.sub(r"\S", " ", text[: max(text.rfind(sql), 0)]) + sql
 
 
 def _skip_comments(text: str) -> str:
@@ -577,15 +591,15 @@ def _unload(text: str, body: str) -> Statement:
         raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{rest.strip()[:40]}'")
     properties = _properties(_parenthesis(match[2])[0]) if match[2] else {}
     options = {"location": match[1], "properties": properties}
-    return Statement("unload", text, "DML", query=parse_query(sql), options=options)
+    query = parse_query(_in_place(text, sql))
+    return Statement("unload", text, "DML", query=query, options=options)
 
 
 def _explain(text: str, match: re.Match[str]) -> Statement:
     """`EXPLAIN [(options)] query`; options are checked by explain.py."""
     if match["analyze"]:
         raise not_supported("EXPLAIN ANALYZE")
-    sql = match["sql"]
-    explained = parse(sql)
+    explained = parse(_in_place(text, match["sql"]))
     if explained.kind != "select":
         raise not_supported(f"EXPLAIN of {explained.kind.upper()}")
     found = {}
@@ -595,7 +609,7 @@ def _explain(text: str, match: re.Match[str]) -> Statement:
             raise QueryFailed("SYNTAX_ERROR", f"line 1:10: mismatched input '{part}'")
         found[name] = value.strip()
     query = explained.query
-    return Statement("explain", sql, "UTILITY", query=query, options={"options": found})
+    return Statement("explain", text, "UTILITY", query=query, options={"options": found})
 
 
 def _named(kind: str, category: str = "UTILITY") -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from pyiceberg.partitioning import PartitionField
 
 from . import hive, iceberg
-from .failure import QueryFailed
+from .failure import QueryFailed, not_supported
 from .metadata_tables import table_columns, tables
 from .parser import Statement
 from .plan import Session, view_text
@@ -157,6 +157,8 @@ def _partition(item: PartitionField, table: iceberg.Table) -> str:
 
 def _hive_clauses(glue: Json) -> list[str]:
     storage = glue["StorageDescriptor"]
+    if storage.get("BucketColumns"):
+        raise not_supported("SHOW CREATE TABLE of a bucketed table")
     serde = storage.get("SerdeInfo", {})
     keys = glue.get("PartitionKeys", [])
     parameters = {k: v for k, v in glue.get("Parameters", {}).items() if k != "EXTERNAL"}
