@@ -40,15 +40,24 @@
 {%- macro incremental_table_of(unique_id) -%}
     {%- set node = graph.nodes.get(unique_id) -%}
     {%- if node and node.config.materialized == 'incremental' -%}
-        {{ return({
-            'node': node,
-            'relation': api.Relation.create(
-                database=node.database, schema=node.schema, identifier=node.alias)
-        }) }}
+        {{ return({'node': node, 'relation': relation_of(node)}) }}
     {%- endif -%}
     {%- if node and node.config.materialized == 'view' and '_arrived_at' in node.columns
         and node.depends_on.nodes | length == 1 -%}
         {{ return(incremental_table_of(node.depends_on.nodes[0])) }}
     {%- endif -%}
     {{ return(none) }}
+{%- endmacro -%}
+
+
+{#- The relation of a node as ref() gives it: the deferred one where the node's own is not built. -#}
+{%- macro relation_of(node) -%}
+    {%- set own = api.Relation.create(
+        database=node.database, schema=node.schema, identifier=node.alias) -%}
+    {%- set deferred = node.get('defer_relation') -%}
+    {%- if deferred and load_relation(own) is none -%}
+        {{ return(api.Relation.create(
+            database=deferred.database, schema=deferred.schema, identifier=deferred.alias)) }}
+    {%- endif -%}
+    {{ return(own) }}
 {%- endmacro -%}

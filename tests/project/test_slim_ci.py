@@ -18,6 +18,8 @@ def project(empty_lakehouse: Lakehouse, tmp_path_factory: pytest.TempPathFactory
     """A copy of the dbt project whose mart was built, as main's build does."""
     folder = copy_project(tmp_path_factory.mktemp("project"))
     dbt.run(BUILD, folder, quiet=True)
+    (folder / "state").mkdir()
+    shutil.copy(folder / "target/manifest.json", folder / "state")
     return folder
 
 
@@ -36,13 +38,12 @@ def test_sources_that_never_received_a_record_build(
 
 
 def test_a_change_builds_itself_and_defers_the_rest(
-    project: Path, empty_lakehouse: Lakehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, empty_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copy(project / "target/manifest.json", tmp_path)
     model = project / f"models/gold/flights/{MART}.sql"
     model.write_text(model.read_text().replace("flight_date,", "flight_date, -- changed", 1))
     monkeypatch.setenv("STRATA_SCHEMA_PREFIX", "ci_7_")
-    changed = ["--select", "state:modified+", "--defer", "--state", str(tmp_path)]
+    changed = ["--select", "state:modified+", "--defer", "--state", str(project / "state")]
     dbt.run(["build", *changed], project, quiet=True)
     results = json.loads((project / "target/run_results.json").read_text())["results"]
     built = {r["unique_id"] for r in results if r["unique_id"].startswith("model.")}
@@ -57,3 +58,16 @@ def test_a_change_builds_itself_and_defers_the_rest(
         athena,
     )
     assert made == [["ci_7_gold", MART]]
+
+
+def test_a_changed_view_is_tested_against_a_deferred_table(
+    project: Path, empty_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window of its data tests is asked of the table behind it, which was not built here."""
+    view = "stg_registry__airports"
+    model = project / f"models/silver/registry/{view}.sql"
+    model.write_text(model.read_text().replace("faa as", "faa as /* changed */", 1))
+    monkeypatch.setenv("STRATA_SCHEMA_PREFIX", "ci_8_")
+    changed = ["--select", view, "--defer", "--state", str(project / "state")]
+    dbt.run(["build", *changed], project, quiet=True)
+    assert rows_of(f"ci_8_silver.{view}", empty_lakehouse) == "0"

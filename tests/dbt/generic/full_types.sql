@@ -3,6 +3,7 @@
 {% test full_types(model) %}
 
 {%- set node = context_node() %}
+{%- set relation = relation_of(node) %}
 
 with declared as (
 
@@ -26,7 +27,7 @@ actual as (
         column_name,
         data_type
     from awsdatacatalog.information_schema.columns
-    where table_schema = '{{ node.schema }}' and table_name = '{{ node.alias }}'
+    where table_schema = '{{ relation.schema }}' and table_name = '{{ relation.identifier }}'
 
 )
 
