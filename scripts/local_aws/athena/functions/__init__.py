@@ -1,6 +1,6 @@
 """The allow-list of scalar functions: for each, its Trino type rule and its DuckDB SQL.
 
-A function that is not here is refused by name (see translate.py). One module a section of the
+A function that is not here is refused by name (see translate/calls.py). One module a section of the
 reference: https://trino.io/docs/current/functions.html (Athena engine v3).
 """
 
