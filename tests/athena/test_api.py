@@ -174,6 +174,27 @@ def test_an_error_names_its_place_in_the_statement(athena: Athena, sql: str, pla
     assert athena.fails(sql).startswith(f"COLUMN_NOT_FOUND: {place}: Column 'nope'")
 
 
+@pytest.mark.parametrize(
+    ("sql", "place"),
+    [
+        ("select 1 as order", "line 1:13"), ("select 1\n  as table", "line 2:6"), ("select end from (select 1 as x) as t", "line 1:8"),
+        ("with group as (select 1) select 1", "line 1:6"), ("select 1 from (select 1) in", "line 1:"),
+        ("create external table t (date string) location 's3://b/x/'", "line 1:"),
+        ("create table t (a int, timestamp bigint) location 's3://b/x/' tblproperties ('table_type'='iceberg')", "line 1:"),
+    ],
+)  # fmt: skip
+def test_a_reserved_word_is_no_name_without_quotes(athena: Athena, sql: str, place: str) -> None:
+    assert athena.fails(sql).startswith(f"SYNTAX_ERROR: {place}")
+
+
+def test_a_reserved_word_is_a_name_in_quotes(athena: Athena) -> None:
+    assert athena.rows("""select "order" from (select 1 as "order") as "table" """) == [["1"]]
+    athena.ok(
+        f"create external table t (`date` string) stored as parquet location '{athena.location('t')}'"
+    )
+    assert athena.rows("select date from t") == []
+
+
 def test_a_view_that_hides_a_forbidden_function_is_refused(athena: Athena) -> None:
     assert "FUNCTION_NOT_FOUND" in athena.fails(
         "create view v as select * from read_text('/etc/passwd')"

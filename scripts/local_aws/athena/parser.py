@@ -11,6 +11,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
+from . import reserved
 from .aggregates import AGGREGATES, WINDOWS
 from .failure import QueryFailed, not_supported
 from .functions import SCALARS
@@ -113,6 +114,7 @@ def parse_query(text: str) -> exp.Expression:
     tree = trees[0]
     if isinstance(tree, exp.Command):
         raise not_supported(f"the statement {text.strip()[:60]}")
+    reserved.check_query(tree, text)
     return tree
 
 
@@ -441,6 +443,7 @@ def _column(text: str) -> tuple[str, str, str | None]:
     )
     if not match:
         raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{text[:40]}'")
+    reserved.check_column(match[1])
     comment = None if match[3] is None else _unescaped(match[3])
     return match[1].strip('`"').lower(), match[2].strip(), comment
 
