@@ -61,6 +61,8 @@ def choose(name: str | None) -> Environment:
     if name == LOCAL:
         apply_local(Settings.from_env())
         return Environment(LOCAL, ACCOUNT, REGION)
+    if "AWS_REGION" in os.environ:  # boto3 reads the other name only
+        os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"]
     try:
         session = boto3.Session()
         if session.region_name is None:
