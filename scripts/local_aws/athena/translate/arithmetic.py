@@ -63,5 +63,6 @@ def divide(a: Expr, b: Expr, kind: Type) -> str:
     scale_a = a.type.args[1] if a.type.name == "decimal" else 0
     scale_b = b.type.args[1] if b.type.name == "decimal" else 0
     number = f"({_unscaled(a)} * {10 ** (scale - scale_a + scale_b)}::HUGEINT)"
-    whole = f"strata_divide_round({number}, {functions.nonzero(Expr(_unscaled(b), BIGINT))})"
+    pair = f"{{'n': {number}, 'd': {functions.nonzero(Expr(_unscaled(b), BIGINT))}}}"
+    whole = bind(pair, lambda p: f"strata_divide_round({p}.n, {p}.d)", "strata_q")
     return _scaled(whole, kind)

@@ -444,8 +444,9 @@ class Expressions(Pruning):
         return self.field(self.expr(node.this, scope), node.expression.name.lower(), node)
 
     def now_(self, node: exp.Expression, scope: Scope) -> Expr:
-        digits = node.this if isinstance(node.this, exp.Literal) else None
-        return self.now_expr(type(node).__name__, int(digits.this) if digits else 3)
+        if node.this is not None and not isinstance(node.this, exp.Literal):
+            raise self.refuse("a precision that is not a number", node)
+        return self.now_expr(type(node).__name__, int(node.this.this) if node.this else 3)
 
     def now_expr(self, name: str, digits: int = 3) -> Expr:
         """current_date, current_timestamp, localtimestamp: the local AWS's clock at the start."""
