@@ -173,7 +173,10 @@ class Lambdas(Expressions):
     def transform_keys(self, node: exp.Expression, scope: Scope) -> Expr:
         entries, entry, body, text = self._entries(node, scope)
         bad = fail_text("INVALID_FUNCTION_ARGUMENT", "map key cannot be null", to_duckdb(body.type))
-        made = f"{{'key': coalesce({text}, {bad}), 'value': {entry}.value}}"
+        made = (
+            f"{{'key': CASE WHEN {text} IS NULL THEN {bad} ELSE {text} END, "
+            f"'value': {entry}.value}}"
+        )
         changed = f"list_transform(map_entries({entries.sql}), lambda {entry}: {made})"
         return Expr(f"map_from_entries({changed})", map_of(body.type, entries.type.items[1]))
 
