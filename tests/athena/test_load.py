@@ -15,7 +15,7 @@ from .conftest import Athena
 
 CLIENTS = 32
 WRITERS = 6
-TRIES = 500
+TRIES = 20
 
 
 def test_thirty_two_clients_each_get_their_own_answer(athena: Athena) -> None:

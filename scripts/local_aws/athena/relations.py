@@ -16,7 +16,7 @@ class Column:
     name: str
     sql_name: str
     type: Type
-    zone: str | None = None
+    wall: str | None = None
     hidden: bool = False
 
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from . import ddl, engine, maintenance, results, show, writes
-from .explain import explain
+from . import ddl, engine, maintenance, results, writes
 from .failure import QueryFailed, not_supported
 from .iceberg import Metadata
 from .lake import Lake
@@ -22,7 +21,6 @@ from .parser import Statement, parse
 from .plan import Session
 from .results import Result
 from .types import BIGINT
-from .unload import unload
 
 _WRITES: dict[str, Callable[[Session, Statement, Path], writes.Written]] = {
     "ctas": writes.create_table_as,
@@ -32,11 +30,7 @@ _WRITES: dict[str, Callable[[Session, Statement, Path], writes.Written]] = {
     "delete": writes.delete,
     "optimize": maintenance.optimize,
     "vacuum": maintenance.vacuum,
-    "unload": unload,
 }
-
-#: Athena's SubstatementType where it is not the statement's own name: clients look at these.
-_SUBSTATEMENTS = {"ctas": "CREATE_TABLE_AS_SELECT", "vacuum": "VACUUM_TABLE"}
 
 
 @dataclass(frozen=True)
@@ -57,14 +51,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished statement: its result, the bytes that it scanned, Athena's statement types, and
+    """A finished statement: its result, the bytes that it scanned, Athena's statement type, and
     the seconds that its planning took."""
 
     result: Result
     scanned: int
     statement_type: str
     planned: float = 0.0
-    substatement_type: str = ""
 
 
 class Runner:
@@ -108,29 +101,23 @@ class Runner:
             result = self._result(session, statement, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        kind = _SUBSTATEMENTS.get(statement.kind, statement.kind.upper())
-        return Outcome(result, session.scanned, statement.type, session.planned, kind)
+        return Outcome(result, session.scanned, statement.type, session.planned)
 
     def _result(self, session: Session, statement: Statement, folder: Path) -> Result:
         if statement.kind == "select":
             return _select(session, statement)
-        if statement.kind == "explain":
-            return explain(session, statement)
         if statement.kind in ddl.RUNNERS:
             return results.lines(ddl.RUNNERS[statement.kind](session, statement))
-        if statement.kind in show.RUNNERS:
-            runner, columns = show.RUNNERS[statement.kind]
-            return results.lines(runner(session, statement), *columns)
         if statement.kind in _WRITES:
             written = _WRITES[statement.kind](session, statement, folder)
-            return Result([("rows", BIGINT)], [], written.rows, False, True, written.files)
+            return Result([("rows", BIGINT)], [], update_count=written.rows, has_header=False)
         raise not_supported(f"the statement {statement.kind}")
 
 
 def _select(session: Session, statement: Statement) -> Result:
     if statement.query is None:
         raise not_supported("this query")
-    sql, relation = session.translate(statement.query, statement.text, printed=True)
+    sql, relation = session.translate(statement.query, statement.text)
     shown = [column for column in relation.columns if not column.hidden]
     listed = ", ".join(f'"{c.sql_name}"' for c in shown)
     wrapped = sql if len(shown) == len(relation.columns) else f"SELECT {listed} FROM ({sql})"
