@@ -49,7 +49,11 @@ def print_summary(
     out.print()
     relations = _relations()
     columns = ("source", "Bronze", "stg_", "quarantine_", "duplicates")
-    out.print(console.table("Records, from Bronze to Silver", columns, _records(sources, relations, athena)))
+    out.print(
+        console.table(
+            "Records, from Bronze to Silver", columns, _records(sources, relations, athena)
+        )
+    )
     gold = {name: relations[name] for name in relations if name.startswith(_GOLD)}
     out.print(console.table("Gold", ("table", "rows"), sorted(_counts(gold, athena).items())))
     rejected = query.rows(
