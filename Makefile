@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help setup demo numbers test test-all lint format docs up down reset build bench lock
+.PHONY: help setup demo numbers test test-all golden lint format docs up down reset build bench lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' Makefile
@@ -58,6 +58,10 @@ test: setup ## All tests that a change must pass
 
 test-all: setup ## Also the slow tests
 	@$(BIN)/pytest -n 2
+
+golden: setup ## Ask Trino for the embedded Athena's golden answers (needs a JDK and Maven)
+	@$(BIN)/python -m tests.golden.record
+	@$(BIN)/python -m tests.golden.table
 
 lint: setup ## SQL, Python, YAML, CloudFormation and the project's own rules
 	@$(BIN)/ruff check scripts tests

@@ -61,7 +61,6 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 def evaluate(typed: Callable[[str], Any]) -> Callable[[str], Any]:
     """Runs a query without tables; gives rows as Athena prints them."""
 
-
     def run(sql: str) -> list[list[str | None]]:
         kinds, rows = typed(sql)
         return [[results.text(v, t) for v, t in zip(r, kinds, strict=True)] for r in rows]

@@ -76,8 +76,8 @@ def test_dml_has_an_update_count(athena: Athena) -> None:
 def test_a_stopped_query_is_cancelled(athena: Athena) -> None:
     client = athena.aws.client("athena")
     started = client.start_query_execution(
-        QueryString="select count(*) from unnest(sequence(1, 100000)) as a(x), unnest(sequence(1, 100000)) as b(y), "
-        "unnest(sequence(1, 100)) as c(z) where x * y % 7 = z",
+        QueryString="select count(*) from unnest(sequence(1, 10000)) as a(x), unnest(sequence(1, 10000)) as b(y), "
+        "unnest(sequence(1, 10000)) as c(z) where x * y % 7 = z",
         ResultConfiguration={"OutputLocation": f"s3://{athena.bucket}/r/"},
     )["QueryExecutionId"]
     threading.Timer(0.3, lambda: client.stop_query_execution(QueryExecutionId=started)).start()

@@ -85,7 +85,9 @@ def _from_number(value: Expr, target: Type) -> str:
 
 
 def _from_floating(value: Expr, target: Type) -> str:
-    return bind(value.sql, lambda sql: _from_floating_value(Expr(sql, value.type), target), "strata_f")
+    return bind(
+        value.sql, lambda sql: _from_floating_value(Expr(sql, value.type), target), "strata_f"
+    )
 
 
 def _from_floating_value(value: Expr, target: Type) -> str:

@@ -27,8 +27,6 @@ from .types import (
     DATE,
     DOUBLE,
     INTEGER,
-    INTERVAL_DAY,
-    JSON,
     UNKNOWN,
     VARBINARY,
     VARCHAR,
@@ -272,9 +270,7 @@ class Translator:
         )
         names = [f"_col{i}" for i in range(width)]
         zones = [LOST if any(r[i].zone for r in rows) else None for i in range(width)]
-        out = Select(
-            [Column(n, n, k, z) for n, k, z in zip(names, kinds, zones, strict=True)]
-        )
+        out = Select([Column(n, n, k, z) for n, k, z in zip(names, kinds, zones, strict=True)])
         out.base |= scope.deps
         for name in names:
             out.deps[name] = set()
@@ -321,9 +317,7 @@ class Translator:
         )
         return f"{prefix}SELECT {distinct}{listed}{from_sql}{where}{group}{having}{tail}", out
 
-    def _print_zones(
-        self, items: list[tuple[str, Expr]], out: Select
-    ) -> list[tuple[str, Expr]]:
+    def _print_zones(self, items: list[tuple[str, Expr]], out: Select) -> list[tuple[str, Expr]]:
         printed = []
         for (name, value), column in zip(items, out.columns, strict=True):
             if value.zone and value.zone != LOST:
@@ -665,7 +659,9 @@ class Translator:
                 raise self.error("SYNTAX_ERROR", "JOIN without ON or USING", join)
             return f" CROSS JOIN {lateral}{item}"
         if lateral and not (isinstance(on, exp.Boolean) and on.this):
-            raise self.error("NOT_SUPPORTED", "JOIN involving UNNEST is only supported with ON TRUE", on)
+            raise self.error(
+                "NOT_SUPPORTED", "JOIN involving UNNEST is only supported with ON TRUE", on
+            )
         condition = self.boolean(on, scope)
         if side == "":
             self.push(on, scope, scope.sources)
@@ -741,10 +737,7 @@ class Translator:
             )
         names = names or [f"_col{i}" for i in range(len(made))]
         unique = _unique(names)
-        columns = [
-            Column(n, u, t)
-            for n, u, (_, t) in zip(names, unique, made, strict=True)
-        ]
+        columns = [Column(n, u, t) for n, u, (_, t) in zip(names, unique, made, strict=True)]
         out = Select(columns)
         for column in columns:
             out.deps[column.sql_name] = set()
@@ -918,11 +911,12 @@ class Translator:
                     raise self.error("INVALID_LITERAL", f"'{text}' is not a valid {target}", node)
                 if re.search(r"\.\d{6}\d*[1-9]", text) and target.name.startswith("timestamp"):
                     raise self.refuse("a timestamp with nanoseconds", node)
-            if target.name == "timestamptz" and (
-                found := zones.literal_instant(text, target.args[0])
+            if (
+                target.name == "timestamptz"
+                and (found := zones.literal_instant(text, target.args[0]))
+                and literals.is_typed(self.text, text)
             ):
-                if literals.is_typed(self.text, text):
-                    return Expr(found[0], target, zone=found[1])
+                return Expr(found[0], target, zone=found[1])
             if target.name == "char" and not node.to.expressions:
                 target = Type("char", (max(1, len(text)),)) if literals.is_typed(
                     self.text, text) else target  # fmt: skip
@@ -946,9 +940,9 @@ class Translator:
             return functions.plus_interval(b, a, op)
         if op == "-" and a.type.is_time and b.type.is_time:
             return self._guard(node, lambda: functions.minus_time(a, b))
-        if a.type.name.startswith("interval") or b.type.name.startswith("interval"):
-            if made := functions.combined(a, b, op):
-                return made
+        has_interval = any(v.type.name.startswith("interval") for v in (a, b))
+        if has_interval and (made := functions.combined(a, b, op)):
+            return made
         if op == "%":
             return self._guard(node, lambda: functions.modulo(a, b))
         kind = arithmetic(op, a.type, b.type)
@@ -971,6 +965,10 @@ class Translator:
             return build()
         except QueryFailed as error:
             raise self.error(error.code, error.message, node) from None
+
+    def _unzoned(self, what: str, values: list[Expr], node: exp.Expression) -> None:
+        if any(value.zone for value in values):
+            raise self.refuse(f"{what} of a timestamp in another zone than UTC", node)
 
     def comparison(self, node: exp.Binary, scope: Scope) -> Expr:
         op = _COMPARISONS[type(node)]
@@ -1037,7 +1035,10 @@ class Translator:
         self._check_comparable("BETWEEN", value, low, node)
         self._check_comparable("BETWEEN", value, high, node)
         if {value.type.name, low.type.name, high.type.name} & {"double", "real"}:
-            above, below = comparison.compare(">=", value, low), comparison.compare("<=", value, high)
+            above, below = (
+                comparison.compare(">=", value, low),
+                comparison.compare("<=", value, high),
+            )
             return Expr(f"({above} AND {below})", BOOLEAN)
         return Expr(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN)
 
@@ -1176,15 +1177,17 @@ class Translator:
         if not items:
             return Expr("[]", array(UNKNOWN))
         kind = self._unify(items, node)
-        self._guard(node, lambda: functions.unzoned("an array", items))
+        self._unzoned("an array", items, node)
         sqls = ", ".join(cast(i, kind).sql for i in items)
         return Expr(f"CAST([{sqls}] AS {to_duckdb(array(kind))})", array(kind))
 
     def row_(self, node: exp.Expression, scope: Scope) -> Expr:
         items = [self.expr(e, scope) for e in node.expressions]
         if not items:
-            raise self.error("FUNCTION_NOT_FOUND", "Unexpected parameters () for function row", node)
-        functions.unzoned("a row", items)
+            raise self.error(
+                "FUNCTION_NOT_FOUND", "Unexpected parameters () for function row", node
+            )
+        self._unzoned("a row", items, node)
         kind = row(tuple(i.type for i in items), tuple(None for _ in items))
         inner = ", ".join(f"'field{n}': {_as(i, i.type)}" for n, i in enumerate(items))
         return Expr(f"{{{inner}}}", kind)
@@ -1281,12 +1284,14 @@ class Translator:
         name = str(node.this).lower().removeprefix(MARK)
         if name in ("now", "current_timestamp"):
             return self.now_expr("CurrentTimestamp")
-        if name in _LAMBDA_FUNCTIONS:
-            return _LAMBDA_FUNCTIONS[name](self, node, scope)
+        if name in LAMBDA_FUNCTIONS:
+            return LAMBDA_FUNCTIONS[name](self, node, scope)
         if name in aggregates.AGGREGATES:
             return self.aggregate(node, scope)
         if name in aggregates.WINDOWS:
-            raise self.error("MISSING_OVER", f"Window function {name} requires an OVER clause", node)
+            raise self.error(
+                "MISSING_OVER", f"Window function {name} requires an OVER clause", node
+            )
         if name == "grouping":
             listed = ", ".join(self.expr(e, scope).sql for e in node.expressions)
             return Expr(f"CAST(grouping({listed}) AS INTEGER)", INTEGER)
@@ -1305,7 +1310,7 @@ class Translator:
             raise self.error("FUNCTION_NOT_FOUND", functions.mismatch(name, args).message, node)
         value = self._guard(node, lambda: function.build(args))
         if value.type.items:
-            self._guard(node, lambda: functions.unzoned(name, args))
+            self._unzoned(name, args, node)
         return value
 
     def aggregate(self, node: exp.Expression, scope: Scope) -> Expr:
@@ -1357,9 +1362,9 @@ class Translator:
             raw += [inner] if inner is not None else []
         if raw and isinstance(raw[0], exp.Distinct):
             distinct, raw = True, list(raw[0].expressions) + raw[1:]
-        if name in aggregates.AGGREGATES and any(_aggregates(e) for e in raw):
-            if not scope.in_window:
-                raise self.error("NESTED_AGGREGATION", "Cannot nest aggregations", node)
+        is_nested = name in aggregates.AGGREGATES and any(_aggregates(e) for e in raw)
+        if is_nested and not scope.in_window:
+            raise self.error("NESTED_AGGREGATION", "Cannot nest aggregations", node)
         args = [] if raw and isinstance(raw[0], exp.Star) else [self.expr(e, scope) for e in raw]
         if name in aggregates.WINDOWS:
             call = self._aggregate_build(name, args, distinct, node)
@@ -1368,7 +1373,12 @@ class Translator:
                 raise self.error(
                     "FUNCTION_NOT_FOUND", f"Unexpected parameters () for function {name}", node
                 )
-            if any(a.zone for a in args) and name in ("array_agg", "map_agg", "listagg", "histogram"):
+            if any(a.zone for a in args) and name in (
+                "array_agg",
+                "map_agg",
+                "listagg",
+                "histogram",
+            ):
                 raise self.refuse(f"{name} of a timestamp in another zone than UTC", node)
             call = self._aggregate_build(name, args, distinct, node)
         elif name in functions.SCALARS:
@@ -1409,12 +1419,14 @@ class Translator:
         if isinstance(inner, exp.WithinGroup):
             raise self.error("SYNTAX_ERROR", "mismatched input 'OVER'", node)
         if isinstance(inner, exp.Filter):
-            raise self.error("NOT_SUPPORTED", "FILTER is not yet supported for window functions", node)
-        if isinstance(inner, exp.Anonymous) and inner.expressions:
-            if isinstance(inner.expressions[0], exp.Distinct):
-                raise self.error(
-                    "NOT_SUPPORTED", "DISTINCT in window function parameters not yet supported", node
-                )
+            raise self.error(
+                "NOT_SUPPORTED", "FILTER is not yet supported for window functions", node
+            )
+        args = inner.expressions if isinstance(inner, exp.Anonymous) else []
+        if args and isinstance(args[0], exp.Distinct):
+            raise self.error(
+                "NOT_SUPPORTED", "DISTINCT in window function parameters not yet supported", node
+            )
 
     def _over(self, node: exp.Window, scope: Scope) -> str:
         name = node.args.get("alias")
@@ -1458,9 +1470,13 @@ class Translator:
 
     def _check_frame(self, spec: exp.WindowSpec) -> None:
         """Neither bound may lie on the other's side."""
-        order = [_bound_rank(spec.args.get(k), spec.args.get(f"{k}_side")) for k in ("start", "end")]
+        order = [
+            _bound_rank(spec.args.get(k), spec.args.get(f"{k}_side")) for k in ("start", "end")
+        ]
         if spec.args.get("end") is not None and order[0] > order[1]:
-            raise self.error("INVALID_WINDOW_FRAME", "Window frame cannot end before it starts", spec)
+            raise self.error(
+                "INVALID_WINDOW_FRAME", "Window frame cannot end before it starts", spec
+            )
 
     # --- lambdas
 
@@ -1507,7 +1523,9 @@ class Translator:
 
     def _predicate(self, body: Expr, node: exp.Expression) -> None:
         if body.type != BOOLEAN:
-            raise self.error("FUNCTION_NOT_FOUND", f"The lambda must give boolean: {body.type}", node)
+            raise self.error(
+                "FUNCTION_NOT_FOUND", f"The lambda must give boolean: {body.type}", node
+            )
 
     def filter_(self, node: exp.Expression, scope: Scope) -> Expr:
         items, name, body = self._array_lambda(node, scope)
@@ -1540,7 +1558,9 @@ class Translator:
         """reduce(array, state, step, result). DuckDB wants one type for items and state: a pair."""
         args = _function_args(node)
         if len(args) != 4:
-            raise self.error("FUNCTION_NOT_FOUND", "Unexpected parameters for function reduce", node)
+            raise self.error(
+                "FUNCTION_NOT_FOUND", "Unexpected parameters for function reduce", node
+            )
         items, state = self._items(args[0], node, scope), self.expr(args[1], scope)
         item = items.type.items[0]
         with self._lambda(args[2], [state.type, item], scope) as (_, body):
@@ -1572,7 +1592,10 @@ class Translator:
         if len(args) != 3:
             raise self.error("FUNCTION_NOT_FOUND", "Unexpected parameters for zip_with", node)
         left, right = (self._items(a, node, scope) for a in args[:2])
-        with self._lambda(args[2], [left.type.items[0], right.type.items[0]], scope) as (names, body):
+        with self._lambda(args[2], [left.type.items[0], right.type.items[0]], scope) as (
+            names,
+            body,
+        ):
             pair = self.fresh("z")
             text = _named(_as(body, body.type), names, [f"{pair}[1]", f"{pair}[2]"])
         zipped = f"list_zip({left.sql}, {right.sql})"
@@ -1580,9 +1603,7 @@ class Translator:
         made = f"list_transform({zipped}, lambda {pair}: {text})"
         return Expr(f"CASE WHEN {missing} THEN NULL ELSE {made} END", array(body.type))
 
-    def _entries(
-        self, node: exp.Expression, scope: Scope
-    ) -> tuple[Expr, str, Expr, str]:
+    def _entries(self, node: exp.Expression, scope: Scope) -> tuple[Expr, str, Expr, str]:
         """The map, the name of an entry, the lambda's body and its SQL over the entry."""
         args = _function_args(node)
         entries = self.expr(args[0], scope)
@@ -1648,10 +1669,10 @@ def _aggregates(node: exp.Expression, windows: bool = False) -> bool:
         return False
     if isinstance(node, exp.Window):
         return windows
-    if isinstance(node, exp.Anonymous):
-        if str(node.this).lower().removeprefix(MARK) in aggregates.AGGREGATES:
-            return True
-    return any(_aggregates(child, windows) for child in node.iter_expressions())
+    called = str(node.this).lower().removeprefix(MARK) if isinstance(node, exp.Anonymous) else ""
+    return called in aggregates.AGGREGATES or any(
+        _aggregates(child, windows) for child in node.iter_expressions()
+    )
 
 
 def _named(sql: str, names: list[str], values: list[str]) -> str:
@@ -1769,7 +1790,9 @@ def _scaled(whole: str, kind: Type) -> str:
     scale = kind.args[1]
     bad = fail_text("NUMERIC_VALUE_OUT_OF_RANGE", "Decimal overflow", "HUGEINT")
     limit = f"{10**38 - 1}::HUGEINT"
-    checked = bind(whole, lambda w: f"CASE WHEN abs({w}) > {limit} THEN {bad} ELSE {w} END", "strata_u")
+    checked = bind(
+        whole, lambda w: f"CASE WHEN abs({w}) > {limit} THEN {bad} ELSE {w} END", "strata_u"
+    )
     if scale == 0:
         return f"CAST({checked} AS {to_duckdb(kind)})"
     return bind(checked, lambda made: _point(made, kind), "strata_w")
@@ -1820,7 +1843,7 @@ _COMPARISONS: dict[type, str] = {
 _OPERATORS: dict[type, str] = {
     exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.DPipe: "||",
 }  # fmt: skip
-_LAMBDA_FUNCTIONS: dict[str, Callable[[Translator, Any, Scope], Expr]] = {
+LAMBDA_FUNCTIONS: dict[str, Callable[[Translator, Any, Scope], Expr]] = {
     "filter": Translator.filter_,
     "transform": Translator.transform,
     "any_match": Translator.match,

@@ -326,7 +326,7 @@ def _strpos(text: str, part: str, instance: int) -> int:
 def _normalize(text: str, form: str) -> str:
     if form not in ("NFD", "NFC", "NFKD", "NFKC"):
         raise Error(f"Normalization form must be one of [NFD, NFC, NFKD, NFKC]: {form}")
-    return unicodedata.normalize(form, text)
+    return unicodedata.normalize(form, text)  # type: ignore[arg-type]
 
 
 @_define("from_utf8", "BLOB", "VARCHAR", "VARCHAR")
@@ -352,7 +352,9 @@ def _pairs(text: str, entry_mark: str, value_mark: str) -> list[tuple[str, str]]
         if not entry:
             continue
         if not mark or value_mark in value:
-            raise Error(f"Key-value delimiter must appear exactly once in each entry. Bad input: '{entry}'")
+            raise Error(
+                f"Key-value delimiter must appear exactly once in each entry. Bad input: '{entry}'"
+            )
         pairs.append((key, value))
     return pairs
 
@@ -386,8 +388,6 @@ def _url_decode(text: str) -> str:
     if re.search(r"%(?![0-9a-fA-F]{2})", text):
         raise Error(f"Illegal hex characters in escape pattern: {text}")
     return unquote_to_bytes(text.replace("+", " ")).decode(errors="replace")
-
-
 
 
 def _url(text: str) -> Any:

@@ -36,7 +36,9 @@ def constant(name: str) -> str | None:
     """SQL of a constant zone: None for UTC; it fails for a name that is none."""
     found = known(name)
     if found is None:
-        return fail_text("INVALID_FUNCTION_ARGUMENT", f"'{name}' is not a valid time zone", "VARCHAR")
+        return fail_text(
+            "INVALID_FUNCTION_ARGUMENT", f"'{name}' is not a valid time zone", "VARCHAR"
+        )
     return None if found == "UTC" else literal(found)
 
 

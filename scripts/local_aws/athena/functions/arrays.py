@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import casts, comparison
-from ..expression import LOST, Expr, fail, fail_text
+from ..expression import Expr, fail, fail_text
 from ..failure import QueryFailed, not_supported
 from ..types import (
     BIGINT,
@@ -21,7 +21,6 @@ from ..types import (
     to_duckdb,
 )
 from .registry import (
-    Build,
     accept,
     bad_argument,
     define,
@@ -92,9 +91,9 @@ def _element_at(args: list[Expr]) -> Expr:
     if kind == UNKNOWN:
         return Expr("NULL", UNKNOWN, None)
     if kind.name == "map":
-        if common(kind.items[0], args[1].type) != kind.items[0] and args[1].type != UNKNOWN:
-            if not (kind.items[0].is_text and args[1].type.is_text):
-                raise mismatch("element_at", args)
+        both_text = kind.items[0].is_text and args[1].type.is_text
+        if not both_text and common(kind.items[0], args[1].type) != kind.items[0]:
+            raise mismatch("element_at", args)
         key = casts.cast(args[1], kind.items[0]).sql if not args[1].type.is_text else args[1].sql
         sql = f"map_extract_value({args[0].sql}, CAST({key} AS {to_duckdb(kind.items[0])}))"
         return Expr(sql, kind.items[1])
@@ -179,12 +178,13 @@ def _set(name: str, template: str) -> None:
     define(name, count)(build)
 
 
-_HAS = (
-    "(list_contains({1}, strata_m) OR strata_m IS NULL AND list_count({1}) < len({1}))"
-)
+_HAS = "(list_contains({1}, strata_m) OR strata_m IS NULL AND list_count({1}) < len({1}))"
 _set("array_distinct", _FIRST)
 _set("array_intersect", f"strata_first(list_filter({{0}}, lambda strata_m: {_HAS}))")
-_set("array_except", f"strata_first(list_filter({{0}}, lambda strata_m: NOT coalesce({_HAS}, false)))")
+_set(
+    "array_except",
+    f"strata_first(list_filter({{0}}, lambda strata_m: NOT coalesce({_HAS}, false)))",
+)
 _set("array_union", "strata_first(list_concat({0}, {1}))")
 
 
@@ -232,7 +232,11 @@ def _array_extreme(name: str, function: str) -> None:
         if args[0].type == UNKNOWN or item.items:
             raise not_supported(f"{name} of {args[0].type}")
         items = args[0].sql
-        found = f"strata_{function}({items})" if item.name in ("double", "real") else f"{function}({items})"
+        found = (
+            f"strata_{function}({items})"
+            if item.name in ("double", "real")
+            else f"{function}({items})"
+        )
         return Expr(
             f"CASE WHEN list_count({items}) < len({items}) THEN NULL ELSE {found} END", item
         )
@@ -270,7 +274,9 @@ def _trim_array(args: list[Expr]) -> Expr:
     (size,) = accept("trim_array", "i", args[1:])
     items = args[0].sql
     bad = bad_argument("size must be between 0 and the length of the array", BIGINT)
-    keep = f"CASE WHEN {size} NOT BETWEEN 0 AND len({items}) THEN {bad} ELSE len({items}) - {size} END"
+    keep = (
+        f"CASE WHEN {size} NOT BETWEEN 0 AND len({items}) THEN {bad} ELSE len({items}) - {size} END"
+    )
     return Expr(f"list_slice({items}, 1, {keep})", args[0].type)
 
 
@@ -304,7 +310,9 @@ def _sequence(args: list[Expr]) -> Expr:
     if kind.is_integer and (step_type == UNKNOWN or step_type.is_integer):
         start, stop = f"CAST({start} AS BIGINT)", f"CAST({stop} AS BIGINT)"
         step = f"CAST({args[2].sql} AS BIGINT)" if len(args) == 3 else _default(start, stop, "1")
-        return Expr(_series(start, stop, step, f"({stop} - {start}) // {step}", step), array(BIGINT))
+        return Expr(
+            _series(start, stop, step, f"({stop} - {start}) // {step}", step), array(BIGINT)
+        )
     if kind == DATE and step_type in (UNKNOWN, INTERVAL_DAY):
         if isinstance(args[-1].constant, int) and args[-1].constant % 86_400_000:
             raise QueryFailed(
@@ -391,7 +399,9 @@ def _combinations(args: list[Expr]) -> Expr:
         raise not_supported("combinations of a size that is not constant")
     size = args[1].constant
     if not 0 <= size <= 5:
-        raise QueryFailed("INVALID_FUNCTION_ARGUMENT", f"combination size must not exceed 5: {size}")
+        raise QueryFailed(
+            "INVALID_FUNCTION_ARGUMENT", f"combination size must not exceed 5: {size}"
+        )
     items = args[0].sql
     sql = "[[]::INTEGER[]]"
     for _ in range(size):
@@ -421,5 +431,3 @@ def _zip(args: list[Expr]) -> Expr:
     items = tuple(item_of("zip", args, i) for i in range(len(args)))
     lists = ", ".join(a.sql for a in args)
     return Expr(f"list_zip({lists})", array(row(items, tuple(None for _ in items))))
-
-

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..expression import Expr
 from ..types import BIGINT, DOUBLE, INTEGER, REAL, VARBINARY, VARCHAR
 from .registry import define, mismatch, simple
-from ..expression import Expr
 
 simple("to_hex", "x", VARCHAR, "hex({0})")
 simple("from_hex", "s", VARBINARY, "strata_from_hex({0})")

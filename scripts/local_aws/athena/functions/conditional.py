@@ -81,4 +81,3 @@ def _extreme(name: str, aggregate: str) -> Build:
 
 for _name, _aggregate in (("greatest", "list_max"), ("least", "list_min")):
     define(_name, 1, 255)(_extreme(_name, _aggregate))
-

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 
-from .. import casts
 from ..expression import Expr, bind
 from ..failure import QueryFailed, not_supported
-from ..types import BIGINT, BOOLEAN, DOUBLE, JSON, UNKNOWN, VARCHAR, Type, literal
+from ..types import BIGINT, BOOLEAN, JSON, UNKNOWN, VARCHAR, literal
 from .registry import bounded, constant_text, define, mismatch, simple
 
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\"((?:[^\"\\]|\\.)*)\"\]")
@@ -109,7 +108,9 @@ def _extract(args: list[Expr]) -> Expr:
     text = args[0].sql
     found = f"strata_json_extract({text}, {path})"
     streamed = f"strata_json_streamed({text}, {path})"
-    return Expr(f"CAST(CASE WHEN json_valid({text}) THEN {found} ELSE {streamed} END AS JSON)", JSON)
+    return Expr(
+        f"CAST(CASE WHEN json_valid({text}) THEN {found} ELSE {streamed} END AS JSON)", JSON
+    )
 
 
 @define("json_parse", 1)
@@ -163,7 +164,9 @@ def _array_contains(args: list[Expr]) -> Expr:
         raise mismatch("json_array_contains", args)
     tags, duck = kinds[name]
     items = f"CAST({value} AS JSON[])"
-    cast = "json_extract_string(strata_j, '$')" if duck == "VARCHAR" else f"CAST(strata_j AS {duck})"
+    cast = (
+        "json_extract_string(strata_j, '$')" if duck == "VARCHAR" else f"CAST(strata_j AS {duck})"
+    )
     test = f"CASE WHEN json_type(strata_j) IN ({tags}) THEN {cast} = {wanted.sql} ELSE false END"
     found = f"len(list_filter({items}, lambda strata_j: {test})) > 0"
     return Expr(
@@ -174,4 +177,3 @@ def _array_contains(args: list[Expr]) -> Expr:
 
 
 simple("json_format", "j", VARCHAR, "CAST({0} AS VARCHAR)")
-

@@ -83,4 +83,3 @@ def _map_concat(args: list[Expr]) -> Expr:
     if kind.name != "map":
         raise mismatch("map_concat", args)
     return Expr(f"map_concat({', '.join(casts.cast(a, kind).sql for a in args)})", kind)
-

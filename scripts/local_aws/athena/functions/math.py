@@ -11,7 +11,6 @@ from ..types import (
     BIGINT,
     BOOLEAN,
     DOUBLE,
-    INTEGER,
     REAL,
     UNKNOWN,
     VARCHAR,
@@ -117,8 +116,8 @@ def modulo(a: Expr, b: Expr) -> Expr:
     if UNKNOWN in (a.type, b.type):
         kind = b.type if a.type == UNKNOWN else a.type
         return Expr(f"CAST(NULL AS {to_duckdb(kind)})", kind, None)
-    kind = arithmetic("%", a.type, b.type)
-    if kind is None:
+    kind = arithmetic("%", a.type, b.type) or UNKNOWN
+    if kind == UNKNOWN:
         raise mismatch("mod", [a, b])
     if kind in (DOUBLE, REAL):
         left, right = (f"CAST({v.sql} AS {to_duckdb(kind)})" for v in (a, b))
@@ -312,5 +311,3 @@ def _cosine(args: list[Expr]) -> Expr:
         if arg.type.items[0].name != "varchar":
             raise QueryFailed("NOT_SUPPORTED", "cosine_similarity of maps with other keys")
     return Expr(f"strata_cosine({args[0].sql}, {args[1].sql})", DOUBLE)
-
-

@@ -99,7 +99,11 @@ def _joda_part(token: str, wall: str, offset: str, zone: str) -> str:
     if letter == "E":
         return f"strftime({wall}, '{'%a' if width <= 3 else '%A'}')"
     if letter == "Z":
-        return zone if width >= 3 else f"strata_offset_text({offset}, {'true' if width == 2 else 'false'})"
+        return (
+            zone
+            if width >= 3
+            else f"strata_offset_text({offset}, {'true' if width == 2 else 'false'})"
+        )
     if letter == "z" and zone == "'UTC'" and width <= 3:
         return zone
     raise not_supported(f"date pattern {token}")

@@ -6,6 +6,7 @@ DuckDB's RE2 runs them. A constant pattern that RE2 does not read as Trino does 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ..expression import Expr, fail_text
 from ..failure import QueryFailed, not_supported
@@ -21,11 +22,15 @@ _REFUSED = re.compile(
     r"|\[\^?\]?[^\]]*(?:&&|\[(?!:))"  # classes in classes
 )
 
+#: What only a constant pattern may have, because it is looked at beforehand.
+_DOUBTFUL = r"\$|\\[^dDwW.\\\[\](){}*+?|^]|\(\?|&&|\[[^\]]*\[|[*+?}]\+"
+
 
 def pattern_of(arg: Expr, sql: str) -> str:
     """The SQL of a pattern, checked where it is constant."""
     if not isinstance(arg.constant, str):
-        return sql
+        bad = fail_text("NOT_SUPPORTED", "This pattern, not constant, is not supported", "VARCHAR")
+        return f"CASE WHEN regexp_matches({sql}, {literal(_DOUBTFUL)}) THEN {bad} ELSE {sql} END"
     text = arg.constant
     for escape in re.finditer(r"\\(.)", text, re.DOTALL):
         if escape[1] not in _ESCAPES and not re.match(
@@ -34,9 +39,6 @@ def pattern_of(arg: Expr, sql: str) -> str:
             raise not_supported(f"the escape {escape[0]} in a regular expression")
     if refused := _REFUSED.search(re.sub(r"\\.", "", text)):
         raise not_supported(f"{refused[0]} in a regular expression")
-    if re.search(r"(?<!\\)\$$", text):
-        # Before a last newline `$` matches in Trino, not in RE2.
-        text = text[:-1] + r"(?:\n?\z)" if "(?m" not in text else text
     return literal(_spaces(re.sub(r"\(\?<([A-Za-z])", r"(?P<\1", text)))
 
 
@@ -58,10 +60,14 @@ def _spaces(text: str) -> str:
 
 
 def _subject(text: str, arg: Expr) -> str:
-    """The text, refused beyond ASCII where a word's border is looked for: there RE2 sees others."""
-    if isinstance(arg.constant, str) and re.search(r"\\[bB]", arg.constant):
+    """The text, refused where RE2 sees other borders: of words beyond ASCII, before a last newline."""
+    pattern = arg.constant if isinstance(arg.constant, str) else ""
+    if re.search(r"\\[bB]", pattern):
         bad = fail_text("NOT_SUPPORTED", r"\b beyond ASCII is not supported here", "VARCHAR")
-        return f"CASE WHEN strata_ascii({text}) THEN {text} WHEN {text} IS NOT NULL THEN {bad} END"
+        text = f"CASE WHEN strata_ascii({text}) THEN {text} WHEN {text} IS NOT NULL THEN {bad} END"
+    if "$" in re.sub(r"\\.|\[[^\]]*\]", "", pattern) and "(?m" not in pattern:
+        bad = fail_text("NOT_SUPPORTED", "$ before a last newline is not supported here", "VARCHAR")
+        text = f"CASE WHEN suffix({text}, chr(10)) THEN {bad} ELSE {text} END"
     return text
 
 
@@ -91,6 +97,15 @@ def _two(name: str, args: list[Expr]) -> tuple[str, str]:
 
 @define("regexp_like", 2)
 def _like(args: list[Expr]) -> Expr:
+    pattern = args[1].constant
+    if (
+        isinstance(pattern, str)
+        and re.search(r"(?<![\\|])\$$", pattern)
+        and ("(?m" not in pattern and "|" not in pattern)
+    ):
+        # Before a last newline `$` matches in Trino, not in RE2.
+        pattern = pattern[:-1] + r"\n?\z"
+        args = [args[0], replace(args[1], constant=pattern)]
     text, pattern = _two("regexp_like", args)
     return Expr(f"regexp_matches({text}, {pattern})", BOOLEAN)
 

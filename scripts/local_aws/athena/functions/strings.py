@@ -115,7 +115,9 @@ def _substr(args: list[Expr]) -> Expr:
         args = [casts.cast(args[0], Type("varchar", args[0].type.args)), *args[1:]]
     if args[0].type == VARBINARY:
         text, *numbers = accept("substr", "xii", args)
-        return Expr(_part(text, numbers, "octet_length", "strata_byte_slice", "''::BLOB"), VARBINARY)
+        return Expr(
+            _part(text, numbers, "octet_length", "strata_byte_slice", "''::BLOB"), VARBINARY
+        )
     text, *numbers = accept("substr", "sii", args)
     value = args[1].constant
     if isinstance(value, int) and value > 0 and len(numbers) == 1:
@@ -177,7 +179,9 @@ def _split_part(args: list[Expr]) -> Expr:
     at = index
     if not (isinstance(args[2].constant, int) and args[2].constant > 0):
         at = f"CASE WHEN {index} <= 0 THEN {bad} ELSE {index} END"
-    parts = f"CASE WHEN {mark} = '' THEN strata_points({text}) ELSE string_split({text}, {mark}) END"
+    parts = (
+        f"CASE WHEN {mark} = '' THEN strata_points({text}) ELSE string_split({text}, {mark}) END"
+    )
     if isinstance(args[1].constant, str) and args[1].constant:
         parts = f"string_split({text}, {mark})"
     return Expr(f"list_extract({parts}, {at})", same(args))
@@ -299,7 +303,9 @@ def _chr(args: list[Expr]) -> Expr:
     (code,) = accept("chr", "i", args)
     bad = bad_argument("Not a valid Unicode code point", INTEGER)
     valid = f"{code} BETWEEN 0 AND 1114111 AND NOT {code} BETWEEN 55296 AND 57343"
-    checked = f"CASE WHEN {valid} THEN CAST({code} AS INTEGER) WHEN {code} IS NOT NULL THEN {bad} END"
+    checked = (
+        f"CASE WHEN {valid} THEN CAST({code} AS INTEGER) WHEN {code} IS NOT NULL THEN {bad} END"
+    )
     return Expr(f"chr({checked})", Type("varchar", (1,)))
 
 
@@ -308,7 +314,9 @@ def _codepoint(args: list[Expr]) -> Expr:
     kind = args[0].type
     if kind != UNKNOWN and kind != Type("varchar", (1,)):
         if isinstance(args[0].constant, str) and args[0].constant == "":
-            raise QueryFailed("INVALID_FUNCTION_ARGUMENT", "Input string must be a single character")
+            raise QueryFailed(
+                "INVALID_FUNCTION_ARGUMENT", "Input string must be a single character"
+            )
         raise mismatch("codepoint", args)
     bad = bad_argument("Input string must be a single character string", INTEGER)
     return Expr(f"CASE WHEN {args[0].sql} = '' THEN {bad} ELSE unicode({args[0].sql}) END", INTEGER)
