@@ -33,7 +33,14 @@ def cast(value: Expr, target: Type, safe: bool = False) -> Expr:
         zone = _zone_of(value.sql)
         if not safe:
             bad = fail_text("INVALID_CAST_ARGUMENT", "Unknown time zone", "VARCHAR")
-            zone = f"CASE WHEN {value.sql} IS NOT NULL THEN coalesce({zone}, {bad}) END"
+            zone = bind(
+                zone,
+                lambda z: (
+                    f"CASE WHEN {z} IS NOT NULL THEN {z} WHEN {value.sql} IS NOT NULL "
+                    f"THEN {bad} END"
+                ),
+                "strata_z",
+            )
     return Expr(sql, target, value.constant, zone)
 
 
@@ -271,7 +278,9 @@ def _nested(sql: str, source: Type, target: Type) -> str:
         entries = f"map_entries({sql})"
         keys = f"list_transform({entries}, lambda strata_m: {key})"
         values = f"list_transform({entries}, lambda strata_m: {value})"
-        bad = fail_text("INVALID_CAST_ARGUMENT", "duplicate keys", "INTEGER")
+        # The message has the value: DuckDB computes a condition that is constant beforehand.
+        shown = f"'Duplicate keys: ' || CAST({sql} AS VARCHAR)"
+        bad = fail("INVALID_CAST_ARGUMENT", shown, "INTEGER")
         made = f"CASE WHEN len(list_distinct({keys})) = len({keys}) THEN map({keys}, {values}) "
         return f"CASE WHEN {sql} IS NOT NULL THEN {made} WHEN {bad} = 0 THEN NULL END END"
     parts = []

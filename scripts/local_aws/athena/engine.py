@@ -119,8 +119,8 @@ CREATE MACRO strata_minutes(z) AS
     (CASE WHEN z LIKE '-%' THEN -1 ELSE 1 END)
     * (CAST(z[2:3] AS INTEGER) * 60 + CAST(z[5:6] AS INTEGER));
 CREATE MACRO strata_zone(zone) AS list_transform([zone], lambda z:
-    CASE WHEN z LIKE '%/%' AND list_contains(strata_zone_names(), z) THEN z
-    WHEN regexp_full_match(z, '[+-]00:?00|UTC|Z|GMT|UT|Zulu|Etc/UTC|Etc/GMT|') THEN 'UTC'
+    CASE WHEN regexp_full_match(z, '[+-]00:?00|(Etc/)?(UTC|GMT|Zulu|UCT)|Z|UT|') THEN 'UTC'
+    WHEN z LIKE '%/%' AND list_contains(strata_zone_names(), z) THEN z
     WHEN regexp_full_match(z, '[+-][0-9]{2}:?[0-9]{2}') THEN z[1:3] || ':' || right(z, 2)
     WHEN regexp_full_match(z, '[+-][0-9]{1,2}') THEN z[1:1] || lpad(z[2:], 2, '0') || ':00'
     WHEN z IS NOT NULL THEN CASE WHEN

@@ -47,7 +47,10 @@ class Expr:
 
 
 def bind(sql: str, build: Callable[[str], str], name: str = "strata_x") -> str:
-    """SQL in which `build` may use a value several times though it is computed once."""
+    """SQL in which `build` may use a value several times though it is computed once.
+
+    DuckDB takes what occurs twice out of an expression, and so out of the TRY around it.
+    """
     if re.fullmatch(r"[\w.\"]+|'[^']*'", sql):
         return build(sql)
     return f"list_transform([{sql}], lambda {name}: {build(name)})[1]"
@@ -59,10 +62,11 @@ def fail(code: str, message_sql: str, kind: str) -> str:
     DuckDB's error() is volatile and refused inside TRY; an impossible cast is not. Every cast of
     the message fails except to text, where a number stands in between.
     """
-    failing = f"CAST('!{code}: ' || {message_sql} AS {{}})"
-    if kind in ("VARCHAR", "BLOB"):
-        return f"CASE WHEN {failing.format('INTEGER')} = 0 THEN CAST(NULL AS {kind}) END"
-    return failing.format(kind)
+    message = f"'!{code}: ' || {message_sql}"
+    if kind not in ("VARCHAR", "BLOB"):
+        return f"CAST({message} AS {kind})"
+    text = f"CAST(CAST({message} AS INTEGER) AS VARCHAR)"
+    return text if kind == "VARCHAR" else f"CAST({text} AS BLOB)"
 
 
 def fail_text(code: str, message: str, kind: str) -> str:

@@ -1631,7 +1631,7 @@ class Translator:
     def transform_keys(self, node: exp.Expression, scope: Scope) -> Expr:
         entries, entry, body, text = self._entries(node, scope)
         bad = fail_text("INVALID_FUNCTION_ARGUMENT", "map key cannot be null", to_duckdb(body.type))
-        made = f"{{'key': coalesce({text}, {bad}), 'value': {entry}.value}}"
+        made = f"{{'key': CASE WHEN {text} IS NULL THEN {bad} ELSE {text} END, 'value': {entry}.value}}"
         changed = f"list_transform(map_entries({entries.sql}), lambda {entry}: {made})"
         return Expr(f"map_from_entries({changed})", map_of(body.type, entries.type.items[1]))
 
@@ -1816,7 +1816,8 @@ def _divide(a: Expr, b: Expr, kind: Type) -> str:
     scale_a = a.type.args[1] if a.type.name == "decimal" else 0
     scale_b = b.type.args[1] if b.type.name == "decimal" else 0
     number = f"({_unscaled(a)} * {10 ** (scale - scale_a + scale_b)}::HUGEINT)"
-    whole = f"strata_divide_round({number}, {functions.nonzero(Expr(_unscaled(b), BIGINT))})"
+    pair = f"{{'n': {number}, 'd': {functions.nonzero(Expr(_unscaled(b), BIGINT))}}}"
+    whole = bind(pair, lambda p: f"strata_divide_round({p}.n, {p}.d)", "strata_q")
     return _scaled(whole, kind)
 
 

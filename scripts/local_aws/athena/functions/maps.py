@@ -52,7 +52,7 @@ def _multimap_from_entries(args: list[Expr]) -> Expr:
     entries = args[0].sql
     bad = fail_text("INVALID_FUNCTION_ARGUMENT", "map key cannot be null", to_duckdb(key))
     at = "struct_extract_at({}, {})".format
-    keys = f"list_transform({entries}, lambda strata_e: coalesce({at('strata_e', 1)}, {bad}))"
+    keys = f"list_transform({entries}, lambda strata_e: CASE WHEN {at('strata_e', 1)} IS NULL THEN {bad} ELSE {at('strata_e', 1)} END)"
     own = f"list_filter({entries}, lambda strata_f: {at('strata_f', 1)} = strata_k)"
     values = f"list_transform({own}, lambda strata_g: {at('strata_g', 2)})"
     return Expr(

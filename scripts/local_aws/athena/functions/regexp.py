@@ -23,7 +23,7 @@ _REFUSED = re.compile(
 )
 
 #: What only a constant pattern may have, because it is looked at beforehand.
-_DOUBTFUL = r"\$|\\[^dDwW.\\\[\](){}*+?|^]|\(\?|&&|\[[^\]]*\[|[*+?}]\+"
+_DOUBTFUL = r"[$]|\\[^dDwW.*+?]|[(][?]|&&|\[[^\]]*\[|[*+?}][+]"
 
 
 def pattern_of(arg: Expr, sql: str) -> str:

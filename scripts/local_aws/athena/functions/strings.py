@@ -312,11 +312,7 @@ def _chr(args: list[Expr]) -> Expr:
 @define("codepoint", 1)
 def _codepoint(args: list[Expr]) -> Expr:
     kind = args[0].type
-    if kind != UNKNOWN and kind != Type("varchar", (1,)):
-        if isinstance(args[0].constant, str) and args[0].constant == "":
-            raise QueryFailed(
-                "INVALID_FUNCTION_ARGUMENT", "Input string must be a single character"
-            )
+    if kind != UNKNOWN and kind not in (Type("varchar", (1,)), Type("varchar", (0,))):
         raise mismatch("codepoint", args)
     bad = bad_argument("Input string must be a single character string", INTEGER)
     return Expr(f"CASE WHEN {args[0].sql} = '' THEN {bad} ELSE unicode({args[0].sql}) END", INTEGER)
