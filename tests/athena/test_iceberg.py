@@ -284,3 +284,18 @@ def test_insert_refuses_what_would_not_fit(
 ) -> None:
     athena.iceberg("t", f"select cast(null as {column}) as a")
     assert athena.fails(f"insert into t select {value}").startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("clause", "reason"),
+    [
+        ("when not matched by source then delete", "NOT_SUPPORTED: WHEN NOT MATCHED BY SOURCE"),
+        ("when not matched then delete", "SYNTAX_ERROR"),
+        ("when matched then insert (a) values (1)", "SYNTAX_ERROR"),
+    ],
+)
+def test_merge_refuses_what_trino_does_not_have(athena: Athena, clause: str, reason: str) -> None:
+    athena.iceberg("t", "select 1 as a")
+    merge = f"merge into t using (select 2 as a) s on t.a = s.a {clause}"
+    assert athena.fails(merge).startswith(reason)
+    assert athena.rows("select a from t") == [["1"]]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +17,7 @@ from .conftest import Athena
 
 CLIENTS = 32
 WRITERS = 6
-TRIES = 20
+TRIES = 100
 
 
 def test_thirty_two_clients_each_get_their_own_answer(athena: Athena) -> None:
@@ -40,11 +42,12 @@ def test_writers_that_race_lose_nothing_and_say_so(athena: Athena) -> None:
 
     def write(writer: int) -> None:
         for turn in range(5):
-            for _ in range(TRIES):
+            for attempt in range(TRIES):
                 status = athena.run(f"insert into t values ({writer}, {turn})")["Status"]
                 reasons[status.get("StateChangeReason", "committed").split(":")[0]] += 1
                 if status["State"] == "SUCCEEDED":
                     break
+                time.sleep(random.uniform(0, 0.02 * (attempt + 1)))
 
     with ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(write, range(WRITERS)))

@@ -1022,7 +1022,8 @@ class Translator:
         a, b = self.expr(node.this, scope), self.expr(node.expression, scope)
         if not ((a.type.is_text or a.type == UNKNOWN) and b.type.is_text):
             raise self.error("TYPE_MISMATCH", f"Left side of LIKE must be varchar: {a.type}", node)
-        return Expr(f"({a.sql} LIKE {b.sql}{escape})", BOOLEAN)
+        negated = "NOT " if node.args.get("negate") else ""
+        return Expr(f"({a.sql} {negated}LIKE {b.sql}{escape})", BOOLEAN)
 
     def case(self, node: exp.Case, scope: Scope) -> Expr:
         subject = self.expr(node.this, scope) if node.this else None

@@ -507,7 +507,12 @@ def _clause(
     when: exp.Expression, columns: list[tuple[str, Type]], target: str
 ) -> tuple[str, dict[str, exp.Expression]]:
     """What a WHEN clause does, and the values of all columns where it makes a row."""
-    then = when.args["then"]
+    then, is_matched = when.args["then"], bool(when.args.get("matched"))
+    if when.args.get("source"):
+        raise not_supported("WHEN NOT MATCHED BY SOURCE")
+    if is_matched == isinstance(then, exp.Insert):
+        side = "MATCHED" if is_matched else "NOT MATCHED"
+        raise QueryFailed("SYNTAX_ERROR", f"line 1:1: WHEN {side} THEN {then.sql('trino')}")
     if isinstance(then, exp.Update):
         values: dict[str, exp.Expression] = {
             name: exp.column(exp.to_identifier(name, quoted=True), table=target, quoted=True)
