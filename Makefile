@@ -14,8 +14,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help setup demo numbers test test-all mutants lint format docs slim up down reset build \
-	conformance bench lock
+.PHONY: help setup demo numbers test test-all mutants golden lint format docs slim up down \
+	reset build conformance bench lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' Makefile
@@ -83,6 +83,10 @@ format: setup ## Format Python and SQL
 	@$(BIN)/ruff check --fix --quiet scripts tests || true
 	@$(BIN)/ruff format --quiet scripts tests
 	@FIX=1 bash scripts/sql_lint.sh
+
+golden: setup ## Ask Trino for the embedded Athena's golden answers (needs a JDK and Maven)
+	@$(BIN)/python -m tests.golden.record
+	@$(BIN)/python -m tests.golden.table
 
 conformance: setup ## dbt-athena's own functional tests against the local Athena
 	@$(BIN)/python -m tests.conformance

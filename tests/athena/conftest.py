@@ -20,6 +20,7 @@ from local_aws.athena import engine, relations, results
 from local_aws.athena.failure import QueryFailed
 from local_aws.athena.parser import parse_query
 from local_aws.athena.translate import Translator
+from local_aws.athena.types import Type
 from local_aws.settings import Settings
 from tests.conftest import free_port
 
@@ -36,24 +37,35 @@ class NoTables:
 
 
 @pytest.fixture(scope="session")
-def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
-    """Runs a query without tables; gives rows as Athena prints them."""
+def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
+    """Runs a query without tables; gives its types and rows."""
     db = engine.Engine(tmp_path_factory.mktemp("engine"), [])
 
-    def run(sql: str) -> list[list[str | None]]:
-        translator = Translator(sql, NoTables(), NOW)
-        text, relation = translator.query(parse_query(sql))
-        relations.finish(translator.relations, [relation])
+    def run(sql: str) -> tuple[list[Type], list[Any]]:
         con = db.connect()
+        translator = Translator(sql, NoTables(), NOW, lambda text: engine.fold(con, text))
+        text, relation = translator.result(parse_query(sql))
+        relations.finish(translator.relations, [relation])
         try:
             rows = engine.run(con, text, {}).fetchall()
         finally:
             con.close()
         kinds = [c.type for c in relation.columns]
-        return [[results.text(v, t) for v, t in zip(r, kinds, strict=True)] for r in rows]
+        return kinds, rows
 
     yield run
     db.close()
+
+
+@pytest.fixture(scope="session")
+def evaluate(typed: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Runs a query without tables; gives rows as Athena prints them."""
+
+    def run(sql: str) -> list[list[str | None]]:
+        kinds, rows = typed(sql)
+        return [[results.text(v, t) for v, t in zip(r, kinds, strict=True)] for r in rows]
+
+    return run
 
 
 @dataclass

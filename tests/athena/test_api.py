@@ -76,8 +76,8 @@ def test_dml_has_an_update_count(athena: Athena) -> None:
 def test_a_stopped_query_is_cancelled(athena: Athena) -> None:
     client = athena.aws.client("athena")
     started = client.start_query_execution(
-        QueryString="select count(*) from unnest(sequence(1, 100000)) as a(x), unnest(sequence(1, 100000)) as b(y), "
-        "unnest(sequence(1, 100)) as c(z) where x * y % 7 = z",
+        QueryString="select count(*) from unnest(sequence(1, 10000)) as a(x), unnest(sequence(1, 10000)) as b(y), "
+        "unnest(sequence(1, 10000)) as c(z) where x * y % 7 = z",
         ResultConfiguration={"OutputLocation": f"s3://{athena.bucket}/r/"},
     )["QueryExecutionId"]
     threading.Timer(0.3, lambda: client.stop_query_execution(QueryExecutionId=started)).start()
@@ -149,8 +149,8 @@ def test_an_operation_that_is_not_served_is_refused_by_name(athena: Athena) -> N
         ("copy x to 'file:///tmp/y'", "SYNTAX_ERROR"),
         ("attach '/tmp/x.db'", "SYNTAX_ERROR"),
         ("install httpfs", "SYNTAX_ERROR"),
-        ("explain select 1", "NOT_SUPPORTED"),
-        ("unload (select 1) to 's3://b/'", "NOT_SUPPORTED"),
+        ("explain analyze select 1", "NOT_SUPPORTED: EXPLAIN ANALYZE"),
+        ("unload (select 1) to 's3://b/'", "INVALID_TABLE_PROPERTY"),
         ("select * from read_parquet('/etc/passwd')", "FUNCTION_NOT_FOUND"),
         ("select 1; select 2", "SYNTAX_ERROR: Only one sql statement is allowed"),
         ("create table t (a int) location 's3://nosuchbucket/x' tblproperties ('table_type'='iceberg')", "HIVE_METASTORE_ERROR"),
@@ -161,6 +161,38 @@ def test_an_operation_that_is_not_served_is_refused_by_name(athena: Athena) -> N
 )  # fmt: skip
 def test_refusals(athena: Athena, sql: str, reason: str) -> None:
     assert athena.fails(sql).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("sql", "place"),
+    [
+        ("create table x as\n  select nope", "line 2:10"), ("create view x as select 1 as a, nope", "line 1:33"),
+        ("explain\nselect nope", "line 2:8"), ("unload (select nope) to 's3://b/x' with (format='json')", "line 1:16"),
+    ],
+)  # fmt: skip
+def test_an_error_names_its_place_in_the_statement(athena: Athena, sql: str, place: str) -> None:
+    assert athena.fails(sql).startswith(f"COLUMN_NOT_FOUND: {place}: Column 'nope'")
+
+
+@pytest.mark.parametrize(
+    ("sql", "place"),
+    [
+        ("select 1 as order", "line 1:13"), ("select 1\n  as table", "line 2:6"), ("select end from (select 1 as x) as t", "line 1:8"),
+        ("with group as (select 1) select 1", "line 1:6"), ("select 1 from (select 1) in", "line 1:"),
+        ("create external table t (date string) location 's3://b/x/'", "line 1:"),
+        ("create table t (a int, timestamp bigint) location 's3://b/x/' tblproperties ('table_type'='iceberg')", "line 1:"),
+    ],
+)  # fmt: skip
+def test_a_reserved_word_is_no_name_without_quotes(athena: Athena, sql: str, place: str) -> None:
+    assert athena.fails(sql).startswith(f"SYNTAX_ERROR: {place}")
+
+
+def test_a_reserved_word_is_a_name_in_quotes(athena: Athena) -> None:
+    assert athena.rows("""select "order" from (select 1 as "order") as "table" """) == [["1"]]
+    athena.ok(
+        f"create external table t (`date` string) stored as parquet location '{athena.location('t')}'"
+    )
+    assert athena.rows("select date from t") == []
 
 
 def test_a_view_that_hides_a_forbidden_function_is_refused(athena: Athena) -> None:
@@ -177,25 +209,6 @@ def test_create_twice_and_drop_schema(athena: Athena) -> None:
     assert "already exists" in athena.fails(f"create schema `{athena.database}`")
     athena.ok(f"drop schema if exists `{athena.database}` cascade")
     assert "SCHEMA_NOT_FOUND" in athena.fails(f"select * from {athena.database}.t")
-
-
-def test_pyathena_reads_typed_rows(athena: Athena) -> None:
-    from datetime import datetime
-    from decimal import Decimal
-
-    import pyathena
-
-    connection = pyathena.connect(
-        s3_staging_dir=f"s3://{athena.bucket}/r/",
-        region_name="us-east-1",
-        endpoint_url=athena.aws.settings.endpoint,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106
-        poll_interval=0.05,
-    )
-    cursor = connection.cursor()
-    cursor.execute("select 1, decimal '1.50', timestamp '2013-01-01 10:00:00', null, true, 1.5e0")
-    assert cursor.fetchall() == [(1, Decimal("1.50"), datetime(2013, 1, 1, 10), None, True, 1.5)]
 
 
 def test_a_table_without_a_location_goes_below_an_enforced_output(athena: Athena) -> None:

@@ -24,8 +24,8 @@ def events(athena: Athena) -> Athena:
     return athena
 
 
-def pyiceberg_rows(athena: Athena, table: str) -> list[dict[str, Any]]:
-    """The table as PyIceberg reads it through Glue and S3: another reader agrees."""
+def glue_catalog(athena: Athena) -> Any:
+    """PyIceberg's catalog over the local AWS."""
     from pyiceberg.catalog.glue import GlueCatalog
 
     endpoint = athena.aws.settings.endpoint
@@ -34,7 +34,12 @@ def pyiceberg_rows(athena: Athena, table: str) -> list[dict[str, Any]]:
     properties |= {
         f"{service}.{key}": value for service in ("glue", "s3") for key, value in access.items()
     }
-    found = GlueCatalog("strata", **properties).load_table((athena.database, table))
+    return GlueCatalog("strata", **properties)
+
+
+def pyiceberg_rows(athena: Athena, table: str) -> list[dict[str, Any]]:
+    """The table as PyIceberg reads it through Glue and S3: another reader agrees."""
+    found = glue_catalog(athena).load_table((athena.database, table))
     return found.scan().to_arrow().to_pylist()
 
 
@@ -299,3 +304,18 @@ def test_merge_refuses_what_trino_does_not_have(athena: Athena, clause: str, rea
     merge = f"merge into t using (select 2 as a) s on t.a = s.a {clause}"
     assert athena.fails(merge).startswith(reason)
     assert athena.rows("select a from t") == [["1"]]
+
+
+def test_expressions_without_columns_prune_as_literals_do(athena: Athena) -> None:
+    """Trino's planner folds them: https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html"""
+    days = "select x, date_add('day', -x, current_date) as d, year(current_date) - x as y from unnest(sequence(0, 40)) as s(x)"
+    athena.iceberg("t", days, "'d'")
+    everything = athena.scanned("select sum(x) from t where d >= (select min(d) from t)")
+    for condition in (
+        "d >= current_date - interval '7' day", "d > date_add('day', -8, current_date)",
+        "d between cast(now() as date) - interval '7' day and current_date", "y >= year(current_date) - 7",
+    ):  # fmt: skip
+        assert athena.rows(f"select count(*) from t where {condition}") == [["8"]]
+        assert athena.scanned(f"select sum(x) from t where {condition}") < everything / 4
+    drawn = athena.scanned("select sum(x) from t where x >= rand() * 0")
+    assert drawn == athena.scanned("select sum(x) from t")

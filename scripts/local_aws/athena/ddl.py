@@ -6,12 +6,12 @@ https://docs.aws.amazon.com/athena/latest/ug/ddl-reference.html
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable
 from typing import Any
 
 from pyiceberg import types as ice
 from pyiceberg.schema import Schema
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import (
     AddSchemaUpdate,
     RemovePropertiesUpdate,
@@ -23,11 +23,11 @@ from pyiceberg.table.update import (
 
 from local_aws.errors import AwsError
 
-from . import iceberg
+from . import hive, hive_files, iceberg, table_properties
 from .failure import QueryFailed, not_supported
-from .metadata_tables import table_columns, tables
+from .metadata_tables import tables
 from .parser import Statement
-from .plan import Session, view, view_input
+from .plan import Session, view_input
 from .types import from_iceberg, parse, to_hive, to_iceberg
 from .writes import publish_iceberg, storage
 
@@ -72,12 +72,11 @@ def create_view(session: Session, statement: Statement) -> Lines:
         raise not_supported("CREATE VIEW without a query")
     translator = session.translator(statement.text)
     _, relation = translator.query(statement.query)
-    names = options["columns"] or [c.name for c in relation.columns]
-    columns = [(n, c.type) for n, c in zip(names, relation.columns, strict=True)]
+    columns = [(c.name, c.type) for c in relation.columns]
     created = view_input(database, name, options["sql"], columns)
     present = _find(session, database, name)
     if present is None:
-        _require_schema(session, database)
+        session.require_database(database)
         session.catalog.create_table(DatabaseName=database, TableInput=created)
     elif present.get("TableType") != "VIRTUAL_VIEW":
         raise QueryFailed("TABLE_ALREADY_EXISTS", f"line 1:1: Table already exists: {name}")
@@ -86,11 +85,6 @@ def create_view(session: Session, statement: Statement) -> Lines:
     else:
         session.catalog.update_table(DatabaseName=database, TableInput=created)
     return []
-
-
-def _require_schema(session: Session, database: str) -> None:
-    if not session.has_database(database):
-        raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema '{database}' does not exist")
 
 
 def _find(session: Session, database: str, name: str) -> Json | None:
@@ -113,16 +107,17 @@ def create_table(session: Session, statement: Statement) -> Lines:
         raise QueryFailed(
             "TABLE_ALREADY_EXISTS", f"AlreadyExistsException: Table {name} already exists"
         )
-    _require_schema(session, database)
+    session.require_database(database)
     if not options["location"]:
         raise QueryFailed("INVALID_TABLE_PROPERTY", "Table location must be specified")
     if options["properties"].get("table_type", "").upper() == "ICEBERG":
+        properties = _iceberg_properties(options)
         columns = [(n, _iceberg_type(t), comment) for n, t, comment in options["columns"]]
         metadata = iceberg.new_metadata(
             columns,
             [n for n, _, _ in options["partitions"]],
             options["location"],
-            {k: v for k, v in options["properties"].items() if k != "table_type"},
+            properties,
         )
         publish_iceberg(session, database, name, metadata)
         return []
@@ -132,9 +127,34 @@ def create_table(session: Session, statement: Statement) -> Lines:
     return []
 
 
+def _iceberg_properties(options: Json) -> dict[str, str]:
+    """The properties of a new Iceberg table; raises QueryFailed for a clause of Hive's tables."""
+    if options["external"]:
+        raise QueryFailed("NOT_SUPPORTED", "External keyword not supported for table type ICEBERG")
+    for clause in ("serde", "stored_as", "classes", "delimited", "comment"):
+        if options[clause]:
+            raise QueryFailed("NOT_SUPPORTED", f"an Iceberg table has no clause {clause.upper()}")
+    if any(kind for _, kind, _ in options["partitions"]):
+        raise QueryFailed(
+            "NOT_SUPPORTED", "the partition columns of an Iceberg table have no types"
+        )
+    given = {k: v for k, v in options["properties"].items() if k != "table_type"}
+    return table_properties.check(given)
+
+
 def _iceberg_type(text: str) -> Any:
     kind = parse(text)
     return parse("timestamp(6)") if kind.name == "timestamp" else kind
+
+
+#: LazySimpleSerDe's property of each clause of ROW FORMAT DELIMITED.
+_DELIMITED = {
+    "fields": "field.delim",
+    "escaped": "escape.delim",
+    "collection items": "collection.delim",
+    "map keys": "mapkey.delim",
+    "null": "serialization.null.format",
+}
 
 
 def _hive_table(name: str, options: Json) -> Json:
@@ -152,10 +172,16 @@ def _hive_table(name: str, options: Json) -> Json:
             "SerializationLibrary": options["serde"],
             "Parameters": options["serde_properties"],
         }
-    for clause, value in options["delimited"].items():
-        if clause == "fields":
-            delimiter = value.encode().decode("unicode_escape")
-            described["SerdeInfo"]["Parameters"]["field.delim"] = delimiter
+    if options["classes"]:
+        described["InputFormat"], described["OutputFormat"] = options["classes"]
+    for clause, text in options["delimited"].items():
+        if clause == "lines":
+            if text != "\n":
+                raise QueryFailed(
+                    "NOT_SUPPORTED", "LINES TERMINATED BY only supports newline '\\n'"
+                )
+            continue
+        described["SerdeInfo"]["Parameters"][_DELIMITED[clause]] = text
     parameters = {"EXTERNAL": "TRUE", **options["properties"]}
     if options["comment"]:
         parameters["comment"] = options["comment"]
@@ -207,6 +233,7 @@ def alter_columns(session: Session, statement: Statement) -> Lines:
     if iceberg.is_iceberg(glue):
         table = session.meta.table(glue["DatabaseName"], glue)
         fields = _changed_fields(table.schema, table.metadata.last_column_id, statement)
+        _keep_partitions(table.metadata, fields)
         schema = Schema(*fields, schema_id=max(s.schema_id for s in table.metadata.schemas) + 1)
         updates: tuple[TableUpdate, ...] = (
             AddSchemaUpdate(schema=schema),
@@ -220,6 +247,14 @@ def alter_columns(session: Session, statement: Statement) -> Lines:
     updated = {**iceberg.table_input(glue), "StorageDescriptor": described}
     session.catalog.update_table(DatabaseName=glue["DatabaseName"], TableInput=updated)
     return []
+
+
+def _keep_partitions(metadata: TableMetadata, fields: list[ice.NestedField]) -> None:
+    kept = {field.field_id for field in fields}
+    for part in metadata.spec().fields:
+        if part.source_id not in kept:
+            name = metadata.schema().find_column_name(part.source_id)
+            raise QueryFailed("NOT_SUPPORTED", f"Cannot drop partition field: {name}")
 
 
 def _changed_fields(schema: Schema, last_id: int, statement: Statement) -> list[ice.NestedField]:
@@ -276,7 +311,7 @@ def _changed_field(field: ice.NestedField, options: Json) -> ice.NestedField:
         and old.scale == kind.scale
         and old.precision <= kind.precision
     )
-    if kind != old and not widened and old.is_primitive:
+    if from_iceberg(kind) != from_iceberg(old) and not widened:
         raise QueryFailed(
             "NOT_SUPPORTED",
             f"Cannot change column type: {field.name}: {from_iceberg(old)} -> {options['type']}",
@@ -319,7 +354,7 @@ def set_properties(session: Session, statement: Statement) -> Lines:
     if iceberg.is_iceberg(glue):
         table = session.meta.table(glue["DatabaseName"], glue)
         updates: list[TableUpdate] = []
-        if added:
+        if added := table_properties.check(added):
             updates.append(SetPropertiesUpdate(updates=added))
         if removed:
             updates.append(RemovePropertiesUpdate(removals=removed))
@@ -353,12 +388,10 @@ def alter_partitions(session: Session, statement: Statement) -> Lines:
     place = {"DatabaseName": glue["DatabaseName"], "TableName": glue["Name"]}
     inputs = []
     for values, location in statement.options["partitions"]:
-        if set(values) != set(keys):
-            raise QueryFailed("INVALID_PARTITION", f"partition columns are {keys}")
-        listed = [values[k] for k in keys]
-        path = "/".join(f"{k}={v}" for k, v in zip(keys, listed, strict=True))
+        listed = _partition_values(glue, values)
         base = glue["StorageDescriptor"]
-        at = location or f"{base['Location'].rstrip('/')}/{path}/"
+        path = hive_files.partition_path(keys, listed)
+        at = location or f"{base['Location'].rstrip('/')}/{path}"
         inputs.append({"Values": listed, "StorageDescriptor": {**base, "Location": at}})
     if statement.kind == "add_partitions":
         errors = session.catalog.batch_create_partition(**place, PartitionInputList=inputs)
@@ -370,87 +403,81 @@ def alter_partitions(session: Session, statement: Statement) -> Lines:
     return []
 
 
-# --- SHOW and DESCRIBE
+def _partition_values(glue: Json, values: dict[str, str]) -> list[str]:
+    """The values in the keys' order; raises QueryFailed when they are not of all keys."""
+    keys = [k["Name"].lower() for k in glue.get("PartitionKeys", [])]
+    if set(values) != set(keys):
+        raise QueryFailed("INVALID_PARTITION", f"partition columns are {keys}")
+    return [values[key] for key in keys]
 
 
-def show_databases(session: Session, statement: Statement) -> Lines:
-    """SHOW DATABASES | SCHEMAS [LIKE 'regular expression']."""
-    found: list[str] = []
-    token: str | None = None
-    while True:
-        answer = session.catalog.get_databases(**({"NextToken": token} if token else {}))
-        found += [d["Name"] for d in answer["DatabaseList"]]
-        token = answer.get("NextToken")
-        if not token:
-            return [[name] for name in _like(found, statement)]
+def alter_partition(session: Session, statement: Statement) -> Lines:
+    """PARTITION … SET LOCATION, PARTITION … RENAME TO PARTITION: in the catalog only, no data moves.
 
-
-def show_tables(session: Session, statement: Statement) -> Lines:
-    """SHOW TABLES and SHOW VIEWS."""
-    database = statement.table[-1] if statement.table else session.database
-    _require_schema(session, database)
-    views_only = statement.kind == "show_views"
-    found = [
-        table["Name"]
-        for table in tables(session.catalog, database)
-        if not views_only or table.get("TableType") == "VIRTUAL_VIEW"
-    ]
-    return [[name] for name in _like(found, statement)]
-
-
-def _like(names: list[str], statement: Statement) -> list[str]:
-    pattern = statement.options.get("like")
-    if not pattern:
-        return names
-    expression = re.compile(pattern.replace("*", ".*").replace("..*", ".*"))
-    return [name for name in names if expression.fullmatch(name)]
-
-
-def show_columns(session: Session, statement: Statement) -> Lines:
-    """SHOW COLUMNS."""
-    parts = statement.table
-    if database := statement.options.get("database"):
-        parts = [database.strip('`"').lower(), parts[-1]]
-    return [[name] for name, _ in table_columns(session.glue_table(parts))]
-
-
-def show_partitions(session: Session, statement: Statement) -> Lines:
-    """SHOW PARTITIONS of a Hive table without projection."""
-    glue = session.glue_table(statement.table)
+    https://docs.aws.amazon.com/athena/latest/ug/alter-table-rename-partition.html
+    """
+    glue, options = session.glue_table(statement.table), statement.options
     if iceberg.is_iceberg(glue):
-        raise QueryFailed("NOT_SUPPORTED", 'use "table$partitions" for an Iceberg table')
+        raise QueryFailed("NOT_SUPPORTED", "partitions of Iceberg tables are not altered")
+    place = {"DatabaseName": glue["DatabaseName"], "TableName": glue["Name"]}
+    old, new = (_partition_values(glue, options[key]) for key in ("from", "to"))
+    try:
+        found = session.catalog.get_partition(**place, PartitionValues=old)["Partition"]
+        described = dict(found["StorageDescriptor"])
+        if options["location"]:
+            described["Location"] = options["location"]
+        changed = {"Values": new, "StorageDescriptor": described}
+        changed["Parameters"] = found.get("Parameters", {})
+        session.catalog.update_partition(**place, PartitionValueList=old, PartitionInput=changed)
+    except AwsError as error:
+        raise QueryFailed("INVALID_PARTITION", error.message) from None
+    return []
+
+
+def alter_schema(session: Session, statement: Statement) -> Lines:
+    """ALTER DATABASE … SET DBPROPERTIES."""
+    name = statement.table[-1]
+    session.require_database(name)
+    database = session.catalog.get_database(Name=name)["Database"]
+    kept = {k: database[k] for k in ("Name", "Description", "LocationUri") if k in database}
+    kept["Parameters"] = {**database.get("Parameters", {}), **statement.options["properties"]}
+    session.catalog.update_database(Name=name, DatabaseInput=kept)
+    return []
+
+
+def repair(session: Session, statement: Statement) -> Lines:
+    """MSCK REPAIR TABLE: folders `key=value/` below the location become partitions; none is removed.
+
+    https://docs.aws.amazon.com/athena/latest/ug/msck-repair-table.html
+    """
+    glue = session.glue_table(statement.table)
     keys = [k["Name"] for k in glue.get("PartitionKeys", [])]
-    answer = session.catalog.get_partitions(
-        DatabaseName=glue["DatabaseName"], TableName=glue["Name"], MaxResults=10_000
+    if iceberg.is_iceberg(glue) or not keys:
+        raise QueryFailed(
+            "NOT_SUPPORTED", f"Table {glue['Name']} is not a partitioned Hive table: MSCK REPAIR"
+        )
+    base = glue["StorageDescriptor"]
+    location = base["Location"].rstrip("/") + "/"
+    known = {tuple(p["Values"]) for p in hive.registered(glue, session.catalog)}
+    found = dict.fromkeys(
+        values
+        for item in session.lake.list(location)
+        if len(values := hive_files.partition_values(keys, item.uri.removeprefix(location)))
+        == len(keys)
     )
-    return [
-        ["/".join(f"{k}={v}" for k, v in zip(keys, p["Values"], strict=True))]
-        for p in answer["Partitions"]
+    new = {
+        values: hive_files.partition_path(keys, values) for values in found if values not in known
+    }
+    inputs = [
+        {"Values": list(v), "StorageDescriptor": {**base, "Location": location + path}}
+        for v, path in new.items()
     ]
-
-
-def show_properties(session: Session, statement: Statement) -> Lines:
-    """SHOW TBLPROPERTIES [('key')]."""
-    parameters = session.glue_table(statement.table).get("Parameters", {})
-    if key := statement.options.get("key"):
-        return [[parameters.get(key, f"Table does not have property: {key}")]]
-    return [[f"{key}\t{value}"] for key, value in sorted(parameters.items())]
-
-
-def show_create_view(session: Session, statement: Statement) -> Lines:
-    """SHOW CREATE VIEW."""
-    glue = session.glue_table(statement.table)
-    if glue.get("TableType") != "VIRTUAL_VIEW":
-        raise QueryFailed("NOT_SUPPORTED", f"{glue['Name']} is not a view")
-    query = view(glue).query
-    return [[f"CREATE VIEW {glue['DatabaseName']}.{glue['Name']} AS"], [query.sql("trino")]]
-
-
-def describe(session: Session, statement: Statement) -> Lines:
-    """DESCRIBE: a line a column, its name, type and comment."""
-    glue = session.glue_table(statement.table)
-    listed = [*glue["StorageDescriptor"]["Columns"], *glue.get("PartitionKeys", [])]
-    return [[f"{c['Name']:<20}\t{c['Type']:<20}\t{c.get('Comment', ''):<20}"] for c in listed]
+    session.catalog.batch_create_partition(
+        DatabaseName=glue["DatabaseName"], TableName=glue["Name"], PartitionInputList=inputs
+    )
+    names = [f"{glue['Name']}:{path.rstrip('/')}" for path in new.values()]
+    missing = [["Partitions not in metastore:\t" + "\t".join(names)]] if names else []
+    return missing + [[f"Repair: Added partition to metastore {name}"] for name in names]
 
 
 RUNNERS: dict[str, Callable[[Session, Statement], Lines]] = {
@@ -470,12 +497,7 @@ RUNNERS: dict[str, Callable[[Session, Statement], Lines]] = {
     "set_location": set_location,
     "add_partitions": alter_partitions,
     "drop_partitions": alter_partitions,
-    "show_databases": show_databases,
-    "show_tables": show_tables,
-    "show_views": show_tables,
-    "show_columns": show_columns,
-    "show_partitions": show_partitions,
-    "show_properties": show_properties,
-    "show_create_view": show_create_view,
-    "describe": describe,
+    "alter_partition": alter_partition,
+    "alter_schema": alter_schema,
+    "repair": repair,
 }

@@ -295,12 +295,13 @@ def scan_sql(
     """DuckDB SQL that reads the table's current (or another) snapshot."""
     names = [(f.name, f.name.lower()) for f in table.schema.fields]
     listed = ", ".join(f"{quote(n)} AS {quote(low)}" for n, low in names)
+    place = literal(table.location)
     if table.metadata.current_snapshot() is None:
         empty = ", ".join(
             f"CAST(NULL AS {to_duckdb(kind)}) AS {quote(name)}" for name, kind in table.columns()
         )
         extra = ", '' AS strata_file, CAST(0 AS BIGINT) AS strata_pos" if positions else ""
-        return f"SELECT {empty}{extra} WHERE false"
+        return f'SELECT {empty}, {place} AS "$path"{extra} WHERE false'
     folder = lake.table_folder(table.metadata_location)
     name = table.metadata_location.rsplit("/", 1)[1].removesuffix(".metadata.json")
     options = (
@@ -309,7 +310,8 @@ def scan_sql(
     if snapshot_id is not None:
         options += f", snapshot_from_id={snapshot_id}"
     extra = ", filename AS strata_file, file_row_number AS strata_pos" if positions else ""
-    return f"SELECT {listed}{extra} FROM iceberg_scan({literal(str(folder))}, {options})"
+    path = f"{place} || substr(filename, {len(str(folder)) + 1})"
+    return f'SELECT {listed}, {path} AS "$path"{extra} FROM iceberg_scan({literal(str(folder))}, {options})'
 
 
 # --- writing
@@ -380,6 +382,7 @@ def write_data(
     lake: Lake,
     folder: Path,
     files: dict[str, str],
+    codec: str,
 ) -> list[DataFile]:
     """Write the rows of a query (whose columns are the schema's) as data files in S3."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -388,7 +391,7 @@ def write_data(
         f", {transform_sql(item, schema)} AS {key}"
         for item, key in zip(spec.fields, keys, strict=True)
     )
-    options = f"FORMAT parquet, COMPRESSION zstd, FIELD_IDS {field_ids(schema)}, RETURN_STATS"
+    options = f"FORMAT parquet, COMPRESSION {codec}, FIELD_IDS {field_ids(schema)}, RETURN_STATS"
     if keys:
         options += f", PARTITION_BY ({', '.join(keys)}), FILENAME_PATTERN '{{uuidv7}}'"
         target = str(folder / "data")

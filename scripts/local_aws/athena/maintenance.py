@@ -8,15 +8,19 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from pyiceberg.manifest import ManifestEntry
+from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.schema import Schema
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update import RemoveSnapshotsUpdate, update_table_metadata
+from pyiceberg.transforms import IdentityTransform
+from sqlglot import exp
 
-from . import iceberg
-from .failure import not_supported
+from . import engine, iceberg, metadata_tables, table_properties
+from .failure import QueryFailed, not_supported
 from .iceberg import Change
 from .parser import Statement
 from .plan import Session
-from .types import quote
 from .writes import Written
 
 _TARGET_BYTES = 536_870_912
@@ -25,30 +29,106 @@ _ORPHAN_SECONDS = 3 * 86_400
 
 
 def optimize(session: Session, statement: Statement, folder: Path) -> Written:
-    """OPTIMIZE … BIN_PACK: small files and files with deletes are written anew, in one snapshot.
+    """OPTIMIZE … BIN_PACK [WHERE]: small files and files with deletes are written anew, in one
+    snapshot. WHERE chooses partitions.
 
-    Raises QueryFailed for a WHERE, which is not served.
+    Raises QueryFailed for a WHERE on what is no partition column.
     """
-    if statement.options["where"] is not None:
-        raise not_supported("OPTIMIZE … WHERE")
     table = session.iceberg_table(statement.table)
     metadata = table.metadata
-    data, deletes = session.meta.files(metadata, metadata.current_snapshot())
+    where = statement.options["where"]
+    data, deletes = _chosen(session, table, where)
     small = [e for e in data if e.data_file.file_size_in_bytes < _TARGET_BYTES * 0.75]
     partitions = {(e.data_file.spec_id, tuple(_values(e))) for e in small}
     if not deletes and len(small) <= len(partitions):
         return Written(0)
-    columns = ", ".join(quote(name) for name, _ in table.columns())
-    sql = f"SELECT {columns} FROM ({iceberg.scan_sql(table, session.lake)})"
     files = iceberg.write_data(
-        session.con, sql, metadata.schema(), metadata.spec(), table.location, session.lake,
-        folder, session.files,
+        session.con, _rows(session, table, where), metadata.schema(), metadata.spec(),
+        table.location, session.lake, folder, session.files,
+        table_properties.codec(metadata.properties),
     )  # fmt: skip
+    kept = sum(e.data_file.record_count for e in data) - sum(f.record_count for f in files)
+    deleted = sum(e.data_file.record_count for e in deletes)
+    if not 0 <= kept <= deleted:
+        raise QueryFailed(
+            "ICEBERG_INVALID_METADATA", "OPTIMIZE would lose rows: nothing is changed"
+        )
     change = Change(data=files, removed=[*data, *deletes])
-    session.scanned += sum(e.data_file.file_size_in_bytes for e in [*data, *deletes])
     changed = iceberg.with_snapshot(metadata, change, Operation.OVERWRITE, session.meta)
     iceberg.commit(table, changed, session.catalog, session.meta)
     return Written(sum(f.record_count for f in files))
+
+
+def _chosen(
+    session: Session, table: iceberg.Table, where: exp.Expression | None
+) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
+    """The files of the partitions that WHERE chooses."""
+    snapshot = table.metadata.current_snapshot()
+    if where is None:
+        return session.meta.files(table.metadata, snapshot)
+    spec, schema = table.metadata.spec(), table.metadata.schema()
+    identity = {
+        schema.find_field(f.source_id).name.lower(): place
+        for place, f in enumerate(spec.fields)
+        if isinstance(f.transform, IdentityTransform)
+    }
+    used = {column.name.lower() for column in where.find_all(exp.Column)}
+    if not used or not used <= set(identity):
+        raise QueryFailed(
+            "NOT_SUPPORTED",
+            f"Unexpected FilterNode found in plan: WHERE of OPTIMIZE is on partition columns only, "
+            f"which are {sorted(identity)}",
+        )
+    data, deletes = session.meta.files(table.metadata, snapshot)
+    if any(e.data_file.spec_id != spec.spec_id for e in (*data, *deletes)):
+        raise not_supported("OPTIMIZE … WHERE on a table whose partitioning has changed")
+    keys = sorted(used)
+    chosen = _true_for(session, table, where, keys)
+
+    def is_chosen(entry: ManifestEntry) -> bool:
+        return tuple(_value(entry, identity[k], schema, spec) for k in keys) in chosen
+
+    return [e for e in data if is_chosen(e)], [e for e in deletes if is_chosen(e)]
+
+
+def _value(entry: ManifestEntry, place: int, schema: Schema, spec: PartitionSpec) -> object:
+    kind = schema.find_type(spec.fields[place].source_id)
+    return metadata_tables.python_value(kind, entry.data_file.partition[place])
+
+
+def _true_for(
+    session: Session, table: iceberg.Table, where: exp.Expression, keys: list[str]
+) -> set[tuple[object, ...]]:
+    """The partitions' values, of the columns `keys`, for which the condition holds."""
+    partition = exp.column("partition")
+    shown = [
+        exp.alias_(
+            exp.Dot(this=partition.copy(), expression=exp.to_identifier(k, True)), k, quoted=True
+        )
+        for k in keys
+    ]
+    inner = exp.Select(expressions=shown)
+    inner.set(
+        "from_",
+        exp.From(this=exp.table_(f"{table.name}$partitions", db=table.database, quoted=True)),
+    )
+    query = exp.Select(expressions=[exp.column(k, quoted=True) for k in keys])
+    query.set(
+        "from_",
+        exp.From(this=exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("p")))),
+    )
+    query.set("where", exp.Where(this=where.copy()))
+    sql, _ = session.translate(query, "")
+    return set(engine.run(session.con, sql, session.files).fetchall())
+
+
+def _rows(session: Session, table: iceberg.Table, where: exp.Expression | None) -> str:
+    """The rows of the chosen partitions."""
+    query = exp.Select(expressions=[exp.column(n, quoted=True) for n, _ in table.columns()])
+    query.set("from_", exp.From(this=exp.table_(table.name, db=table.database, quoted=True)))
+    if where is not None:
+        query.set("where", exp.Where(this=where.copy()))
+    return session.translate(query, "")[0]
 
 
 def _values(entry: object) -> list[object]:

@@ -97,6 +97,7 @@ def of_table(kind: str, table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
         "snapshots": _snapshots,
         "history": _history,
         "manifests": _manifests,
+        "refs": _refs,
     }
     if kind not in makers:
         raise not_supported(f'the metadata table "{table.name}${kind}"')
@@ -138,6 +139,20 @@ def _history(table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
         parent = found.parent_snapshot_id if found else None
         is_ancestor = entry.snapshot_id in ancestors
         rows.append((_instant(entry.timestamp_ms), entry.snapshot_id, parent, is_ancestor))
+    return Rows(columns, rows)
+
+
+def _refs(table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
+    columns: Columns = [
+        ("name", VARCHAR), ("type", VARCHAR), ("snapshot_id", BIGINT),
+        ("max_reference_age_in_ms", BIGINT), ("min_snapshots_to_keep", INTEGER),
+        ("max_snapshot_age_in_ms", BIGINT),
+    ]  # fmt: skip
+    rows = [
+        (name, ref.snapshot_ref_type.value.upper(), ref.snapshot_id, ref.max_ref_age_ms,
+         ref.min_snapshots_to_keep, ref.max_snapshot_age_ms)
+        for name, ref in table.metadata.refs.items()
+    ]  # fmt: skip
     return Rows(columns, rows)
 
 

@@ -11,6 +11,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
+from . import reserved
 from .aggregates import AGGREGATES, WINDOWS
 from .failure import QueryFailed, not_supported
 from .functions import SCALARS
@@ -62,10 +63,12 @@ def parse(text: str) -> Statement:
         return _change(text, word)
     if word == "create":
         return _create(text, body)
+    if re.match(r"unload\s*\(", body, re.I):
+        return _unload(text, body)
     for pattern, build in _GRAMMAR:
         if match := re.fullmatch(pattern, body, re.IGNORECASE | re.DOTALL):
             return build(text, match)
-    known = ("explain", "unload", "prepare", "execute", "deallocate", "msck", "analyze", "grant",
+    known = ("prepare", "execute", "deallocate", "msck", "analyze", "grant",
              "revoke", "call", "truncate", "set", "use", "alter", "drop", "show", "describe",
              "optimize", "vacuum")  # fmt: skip
     if word in known:
@@ -100,8 +103,9 @@ def parse_query(text: str) -> exp.Expression:
     dialect.INDEX_OFFSET = 0
     try:
         tokens = dialect.tokenize(text)
-        tokens = _decimal_literals(tokens)
+        tokens = _number_literals(_decimal_literals(tokens), text)
         _mark_functions(tokens)
+        _time_travel(tokens)
         trees = [t for t in dialect.parser().parse(tokens, text) if t is not None]
     except (ParseError, TokenError) as error:
         raise _syntax_error(error, text) from None
@@ -110,6 +114,7 @@ def parse_query(text: str) -> exp.Expression:
     tree = trees[0]
     if isinstance(tree, exp.Command):
         raise not_supported(f"the statement {text.strip()[:60]}")
+    reserved.check_query(tree, text)
     return tree
 
 
@@ -132,6 +137,35 @@ def _decimal_literals(tokens: list[Token]) -> list[Token]:
     return kept
 
 
+def _number_literals(tokens: list[Token], text: str) -> list[Token]:
+    """`0x1F`, `0b101` and `1_000`, which sqlglot reads as a binary or as a number with an alias."""
+    kept: list[Token] = []
+    for token in tokens:
+        previous = kept[-1] if kept else None
+        written = text[token.start : token.end + 1]
+        if token.token_type == TokenType.HEX_STRING and written[:2].lower() == "0x":
+            token.token_type, token.text = TokenType.NUMBER, str(int(written.replace("_", ""), 16))
+        elif (
+            previous is not None
+            and previous.token_type == TokenType.NUMBER
+            and token.token_type == TokenType.VAR
+            and token.start == previous.end + 1
+        ):
+            previous.text = _number(text[previous.start : token.end + 1])
+            continue
+        kept.append(token)
+    return kept
+
+
+def _number(written: str) -> str:
+    plain = written.replace("_", "")
+    if match := re.fullmatch(r"0([bo])([0-7]+)", plain, re.IGNORECASE):
+        return str(int(match[2], {"b": 2, "o": 8}[match[1].lower()]))
+    if re.fullmatch(r"\d+", plain):
+        return plain
+    raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{written}'")
+
+
 def _mark_functions(tokens: list[Token]) -> None:
     previous = None
     for token, following in zip(tokens, tokens[1:], strict=False):
@@ -146,6 +180,16 @@ def _mark_functions(tokens: list[Token]) -> None:
                 token.text = MARK + token.text
                 token.token_type = TokenType.VAR
         previous = token
+
+
+def _time_travel(tokens: list[Token]) -> None:
+    """`FOR SYSTEM_VERSION` is `FOR VERSION`, and `AS OF (…)` is no call of a function."""
+    for previous, token in zip(tokens, tokens[1:], strict=False):
+        before = previous.text.upper()
+        if before == "FOR" and token.text.upper() == "SYSTEM_VERSION":
+            token.text = "VERSION"
+        elif before == "AS" and token.text.upper() == f"{MARK}OF".upper():
+            token.text = "OF"
 
 
 def _syntax_error(error: Exception, text: str) -> QueryFailed:
@@ -200,16 +244,16 @@ def split_name(text: str) -> list[str]:
 
 def _create(text: str, body: str) -> Statement:
     if match := re.match(
-        rf"create\s+(or\s+replace\s+)?view\s+({_NAME})\s*(\(.*?\))?\s*as\s+", body, re.I | re.S
+        rf"create\s+(or\s+replace\s+)?view\s+({_NAME})\s*as\s+", body, re.I | re.S
     ):
         sql = body[match.end() :]
-        options = {
-            "replace": bool(match[1]),
-            "sql": sql,
-            "columns": split_name(match[3]) if match[3] else None,
-        }
+        options = {"replace": bool(match[1]), "sql": sql}
         return Statement(
-            "create_view", text, table=split_name(match[2]), query=parse_query(sql), options=options
+            "create_view",
+            text,
+            table=split_name(match[2]),
+            query=parse_query(_in_place(text, sql)),
+            options=options,
         )
     if match := re.match(r"create\s+(?:database|schema)\b", body, re.I):
         return _create_schema(text, body)
@@ -239,8 +283,18 @@ def _ctas(text: str, match: re.Match[str], rest: str) -> Statement | None:
         no_data, sql = bool(tail[1]), sql[: tail.start()]
     options = {"properties": properties, "if_not_exists": bool(match[1]), "no_data": no_data}
     return Statement(
-        "ctas", text, "DDL", table=split_name(match[2]), query=parse_query(sql), options=options
+        "ctas",
+        text,
+        "DDL",
+        table=split_name(match[2]),
+        query=parse_query(_in_place(text, sql)),
+        options=options,
     )
+
+
+def _in_place(text: str, sql: str) -> str:
+    """A query where it stands in a statement, blanks before it: its errors name that place."""
+    return re.sub(r"\S", " ", text[: max(text.rfind(sql), 0)]) + sql
 
 
 def _skip_comments(text: str) -> str:
@@ -316,8 +370,26 @@ def _strings(text: str) -> dict[str, str]:
         match = re.fullmatch(r"['\"](.*?)['\"]\s*=\s*['\"](.*)['\"]", part, re.S)
         if not match:
             raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{part[:40]}'")
-        found[match[1]] = match[2].replace("\\'", "'").replace("''", "'")
+        found[match[1]] = _unescaped(match[2])
     return found
+
+
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "\\": "\\", "'": "'", '"': '"'}
+
+
+def _unescaped(text: str) -> str:
+    """The value of a string in Hive's DDL; an escape that it does not have stays as it is."""
+
+    def one(match: re.Match[str]) -> str:
+        code = match[1]
+        if code[0] == "u" and len(code) == 5:
+            return chr(int(code[1:], 16))
+        if len(code) == 3:
+            return chr(int(code, 8))
+        return _ESCAPES.get(code, match[0])
+
+    unescaped = re.sub(r"\\(u[0-9a-fA-F]{4}|[0-7]{3}|.)", one, text, flags=re.S)
+    return unescaped.replace("''", "'")
 
 
 def _create_schema(text: str, body: str) -> Statement:
@@ -355,6 +427,7 @@ def _create_table(text: str, body: str) -> Statement:
         "serde": None,
         "serde_properties": {},
         "stored_as": None,
+        "classes": None,
         "location": None,
         "properties": {},
         "comment": None,
@@ -370,13 +443,15 @@ def _column(text: str) -> tuple[str, str, str | None]:
     )
     if not match:
         raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{text[:40]}'")
-    return match[1].strip('`"').lower(), match[2].strip(), match[3]
+    reserved.check_column(match[1])
+    comment = None if match[3] is None else _unescaped(match[3])
+    return match[1].strip('`"').lower(), match[2].strip(), comment
 
 
 def _table_clauses(rest: str, options: dict[str, Any]) -> None:
     while rest:
         if match := re.match(r"comment\s+'((?:[^']|'')*)'\s*", rest, re.I):
-            options["comment"], rest = match[1], rest[match.end() :]
+            options["comment"], rest = _unescaped(match[1]), rest[match.end() :]
         elif match := re.match(r"partitioned\s+by\s*", rest, re.I):
             inner, rest = _parenthesis(rest)
             options["partitions"] = [
@@ -391,15 +466,16 @@ def _table_clauses(rest: str, options: dict[str, Any]) -> None:
         elif match := re.match(r"row\s+format\s+delimited\s*", rest, re.I):
             rest = rest[match.end() :]
         elif match := re.match(
-            r"(fields|escaped|lines|collection\s+items|map\s+keys)\s+(?:terminated\s+)?by\s+'([^']*)'\s*",
+            r"(fields|escaped|lines|collection\s+items|map\s+keys|null)\s+"
+            r"(?:(?:terminated\s+)?by|defined\s+as)\s+'([^']*)'\s*",
             rest, re.I,
         ):  # fmt: skip
-            options["delimited"][match[1].lower()] = match[2]
+            options["delimited"][" ".join(match[1].lower().split())] = _unescaped(match[2])
             rest = rest[match.end() :]
         elif match := re.match(
-            r"stored\s+as\s+inputformat\s+'[^']*'\s+outputformat\s+'[^']*'\s*", rest, re.I
+            r"stored\s+as\s+inputformat\s+'([^']*)'\s+outputformat\s+'([^']*)'\s*", rest, re.I
         ):
-            rest = rest[match.end() :]
+            options["classes"], rest = (match[1], match[2]), rest[match.end() :]
         elif match := re.match(r"stored\s+as\s+(\w+)\s*", rest, re.I):
             options["stored_as"], rest = match[1].lower(), rest[match.end() :]
         elif match := re.match(r"location\s+'([^']*)'\s*", rest, re.I):
@@ -468,16 +544,39 @@ def _alter_location(text: str, match: re.Match[str]) -> Statement:
 
 def _alter_partitions(text: str, match: re.Match[str]) -> Statement:
     adding = match[2].lower() == "add"
-    found = []
-    for part in re.finditer(r"partition\s*\(([^)]*)\)(?:\s*location\s+'([^']*)')?", match[4], re.I):
-        values = {}
-        for pair in _split(part[1]):
-            key, _, value = pair.partition("=")
-            values[key.strip().strip('`"').lower()] = value.strip().strip("'")
-        found.append((values, part[2]))
+    pattern = r"\s*partition\s*(\([^)]*\))(?:\s*location\s+'([^']*)')?\s*,?"
+    if not re.fullmatch(rf"({pattern})+", match[4], re.I):
+        raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{match[4][:40]}'")
+    found = [
+        (_partition(part[1]), part[2]) for part in re.finditer(pattern, match[4], re.IGNORECASE)
+    ]
     options = {"partitions": found, "quiet": bool(match[3])}
     kind = "add_partitions" if adding else "drop_partitions"
     return Statement(kind, text, table=split_name(match[1]), options=options)
+
+
+def _partition(text: str) -> dict[str, str]:
+    """`(day='2013-01-01', hour=3)` as a dictionary."""
+    values = {}
+    for pair in _split(text.strip()[1:-1]):
+        match = re.fullmatch(r"([`\"]?)(\w+)\1\s*=\s*('((?:[^']|'')*)'|[\w.-]+)", pair)
+        if not match:
+            raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{pair[:40]}'")
+        values[match[2].lower()] = match[3] if match[4] is None else _unescaped(match[4])
+    return values
+
+
+def _alter_partition(text: str, match: re.Match[str]) -> Statement:
+    """`ALTER TABLE t PARTITION (…)`, with another location or other values."""
+    options = {"from": _partition(match[2]), "location": match["location"]}
+    options["to"] = _partition(match["to"]) if match["to"] else options["from"]
+    return Statement("alter_partition", text, table=split_name(match[1]), options=options)
+
+
+def _alter_database(text: str, match: re.Match[str]) -> Statement:
+    inner, _ = _parenthesis(match[2])
+    options = {"properties": _strings(inner)}
+    return Statement("alter_schema", text, table=split_name(match[1]), options=options)
 
 
 def _optimize(text: str, match: re.Match[str]) -> Statement:
@@ -485,6 +584,35 @@ def _optimize(text: str, match: re.Match[str]) -> Statement:
     if match[2]:
         where = parse_query(f"select 1 from x where {match[2]}").args["where"].this
     return Statement("optimize", text, "DML", table=split_name(match[1]), options={"where": where})
+
+
+def _unload(text: str, body: str) -> Statement:
+    """`UNLOAD (query) TO 'location' [WITH (properties)]`."""
+    sql, rest = _parenthesis(body)
+    match = re.fullmatch(r"\s*to\s+'([^']+)'\s*(?:with\s*(\(.*\)))?\s*", rest, re.I | re.S)
+    if not match:
+        raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{rest.strip()[:40]}'")
+    properties = _properties(_parenthesis(match[2])[0]) if match[2] else {}
+    options = {"location": match[1], "properties": properties}
+    query = parse_query(_in_place(text, sql))
+    return Statement("unload", text, "DML", query=query, options=options)
+
+
+def _explain(text: str, match: re.Match[str]) -> Statement:
+    """`EXPLAIN [(options)] query`; options are checked by explain.py."""
+    if match["analyze"]:
+        raise not_supported("EXPLAIN ANALYZE")
+    explained = parse(_in_place(text, match["sql"]))
+    if explained.kind != "select":
+        raise not_supported(f"EXPLAIN of {explained.kind.upper()}")
+    found = {}
+    for part in _split(match["options"] or ""):
+        name, _, value = part.upper().partition(" ")
+        if name not in ("FORMAT", "TYPE"):
+            raise QueryFailed("SYNTAX_ERROR", f"line 1:10: mismatched input '{part}'")
+        found[name] = value.strip()
+    query = explained.query
+    return Statement("explain", text, "UTILITY", query=query, options={"options": found})
 
 
 def _named(kind: str, category: str = "UTILITY") -> Any:
@@ -497,6 +625,8 @@ def _named(kind: str, category: str = "UTILITY") -> Any:
 
 
 _GRAMMAR: list[tuple[str, Any]] = [
+    (r"explain\b(?P<analyze>\s+analyze\b)?\s*(?:\((?P<options>\s*(?:format|type)\b[^()]*)\))?"
+     r"\s*(?P<sql>.+)", _explain),
     (rf"drop\s+(?:database|schema)\s+(if\s+exists\s+)?({_NAME})(\s+cascade)?(?:\s+restrict)?",
      _drop_schema),
     (rf"drop\s+(table|view)\s+(if\s+exists\s+)?({_NAME})(?:\s+purge)?", _drop),
@@ -512,6 +642,10 @@ _GRAMMAR: list[tuple[str, Any]] = [
     (rf"alter\s+table\s+({_NAME})\s+set\s+location\s+'([^']*)'", _alter_location),
     (rf"alter\s+table\s+({_NAME})\s+(add|drop)\s+(if\s+(?:not\s+)?exists\s+)?"
      r"(partition\s*\(.*)", _alter_partitions),
+    (rf"alter\s+table\s+({_NAME})\s+partition\s*(\([^)]*\))\s*(?:set\s+location\s+'(?P<location>[^']*)'"
+     r"|rename\s+to\s+partition\s*(?P<to>\([^)]*\)))", _alter_partition),
+    (rf"alter\s+(?:database|schema)\s+({_NAME})\s+set\s+dbproperties\s*(\(.*\))",
+     _alter_database),
     (rf"optimize\s+({_NAME})\s+rewrite\s+data\s+using\s+bin_pack(?:\s+where\s+(.*))?", _optimize),
     (rf"vacuum\s+(?P<name>{_NAME})", _named("vacuum", "DML")),
     (rf"msck\s+repair\s+table\s+(?P<name>{_NAME})", _named("repair", "DDL")),
@@ -526,5 +660,6 @@ _GRAMMAR: list[tuple[str, Any]] = [
     (rf"show\s+tblproperties\s+(?P<name>{_NAME})(?:\s*\('(?P<key>[^']*)'\))?",
      _named("show_properties")),
     (rf"show\s+create\s+view\s+(?P<name>{_NAME})", _named("show_create_view")),
-    (rf"(?:describe|desc)\s+(?:extended\s+|formatted\s+)?(?P<name>{_NAME})", _named("describe")),
+    (rf"show\s+create\s+table\s+(?P<name>{_NAME})", _named("show_create_table")),
+    (rf"(?:describe|desc)\s+(?P<name>{_NAME})", _named("describe")),
 ]  # fmt: skip

@@ -11,17 +11,18 @@ import json
 import re
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlglot import exp
 
 from local_aws.errors import AwsError
 
-from . import hive, iceberg, metadata_tables
+from . import engine, hive, iceberg, metadata_tables
 from .failure import QueryCancelled, QueryFailed, not_supported
 from .lake import Lake
 from .parser import parse
+from .predicates import Pred
 from .relations import Column, Relation, Scan, finish
 from .translate import Translator, View
 from .types import BIGINT, VARCHAR, Type, quote
@@ -33,14 +34,26 @@ CATALOG = "awsdatacatalog"
 _VIEW = re.compile(r"/\* Presto View: ([A-Za-z0-9+/=]+) \*/")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What one scan reads, after static pruning by `filter`; `partitions` of Hive tables only."""
+
+    table: str
+    columns: list[str]
+    filter: Pred
+    files: int
+    size: int
+    partitions: int | None = None
+
+
 @dataclass
 class Session:
     """What one statement works with; `scanned` counts the bytes that it reads.
 
-    `files` maps paths on disk to S3 addresses, for error messages. `positional` is the table whose
-    scans also give the file and the position of each row. `output` is where a table without a
-    location goes; `enforced` says that the workgroup allows no other. `planned` counts the seconds
-    that planning takes.
+    `readings` are its scans of tables. `files` maps paths on disk to S3 addresses, for error
+    messages. `positional` is the table whose scans also give the file and the position of each row.
+    `output` is where a table without a location goes; `enforced` says that the workgroup allows no
+    other. `planned` counts the seconds that planning takes.
     """
 
     catalog: Any
@@ -55,6 +68,7 @@ class Session:
     scanned: int = 0
     planned: float = 0.0
     files: dict[str, str] = field(default_factory=dict)
+    readings: list[Reading] = field(default_factory=list)
     made: int = 0
     positional: tuple[str, str] | None = None
 
@@ -98,6 +112,11 @@ class Session:
             raise
         return True
 
+    def require_database(self, name: str) -> None:
+        """Raises QueryFailed when Glue does not have the database."""
+        if not self.has_database(name):
+            raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema '{name}' does not exist")
+
     def iceberg_table(self, parts: list[str]) -> iceberg.Table:
         """The Iceberg table of a name; raises QueryFailed for a table of another kind."""
         glue = self.glue_table(parts)
@@ -122,15 +141,54 @@ class Session:
         if iceberg.is_iceberg(glue):
             table = self.meta.table(glue["DatabaseName"], glue)
             columns = [Column(n, n, t) for n, t in table.columns()]
+            columns.append(Column("$path", "$path", VARCHAR, hidden=True))
             if self._is_positional(table):
                 columns.append(Column("strata_file", "strata_file", VARCHAR, hidden=True))
                 columns.append(Column("strata_pos", "strata_pos", BIGINT, hidden=True))
-            return self._scan(columns, table, _snapshot(version, table, self.now))
+            return self._scan(columns, table, self._snapshot(version, table))
         if version is not None:
             raise QueryFailed("NOT_SUPPORTED", "This connector does not support versioned tables")
         columns = [Column(n, n, t) for n, t in hive.columns(glue)]
         columns.append(Column("$path", "$path", VARCHAR, hidden=True))
         return self._scan(columns, glue, None)
+
+    def _snapshot(self, version: exp.Expression | None, table: iceberg.Table) -> int | None:
+        """The snapshot that `FOR VERSION|TIMESTAMP AS OF` names.
+
+        https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-time-travel-and-version-travel-queries.html
+        Raises QueryFailed for one that the table does not have, or an instant before the first.
+        """
+        if version is None:
+            return None
+        node = version.args["expression"]
+        if str(version.this).upper() == "VERSION":
+            text = node.sql("trino")
+            if not text.isdigit() or table.metadata.snapshot_by_id(int(text)) is None:
+                raise QueryFailed(
+                    "INVALID_ARGUMENTS", f"Iceberg snapshot ID does not exists: {text}"
+                )
+            return int(text)
+        millis = self._instant(node)
+        found = [e for e in table.metadata.snapshot_log if e.timestamp_ms <= millis]
+        if not found:
+            raise QueryFailed(
+                "INVALID_ARGUMENTS",
+                f"No version history table {table.name} at or before {node.sql('trino')}",
+            )
+        return found[-1].snapshot_id
+
+    def _instant(self, node: exp.Expression) -> int:
+        """Milliseconds since 1970 of an expression without columns."""
+        sql, relation = self.translator("").query(exp.Select(expressions=[node.copy()]))
+        if not relation.columns[0].type.is_time:
+            raise QueryFailed(
+                "INVALID_ARGUMENTS", f"Type {relation.columns[0].type} is no time to travel to"
+            )
+        name = quote(relation.columns[0].sql_name)
+        found = engine.run(self.con, f"SELECT epoch_ms({name}) FROM ({sql})", self.files).fetchone()
+        if found[0] is None:
+            raise QueryFailed("INVALID_ARGUMENTS", "Pointer value cannot be NULL")
+        return int(found[0])
 
     def _scan(self, columns: list[Column], table: Any, version: int | None) -> Scan:
         self.made += 1
@@ -140,18 +198,20 @@ class Session:
         columns = [Column(n, n, t) for n, t in rows.columns]
         return self._scan(columns, rows, None)
 
-    def translate(self, query: exp.Expression, text: str) -> tuple[str, Relation]:
-        """DuckDB SQL of a query whose scans are ready to be read."""
+    def translate(
+        self, query: exp.Expression, text: str, printed: bool = False
+    ) -> tuple[str, Relation]:
+        """DuckDB SQL of a query whose scans are ready to be read; `printed` for a result."""
         started = time.monotonic()
         translator = self.translator(text)
-        sql, relation = translator.query(query)
+        sql, relation = (translator.result if printed else translator.query)(query)
         self.planned += time.monotonic() - started
         self.prepare(translator, [relation])
         return sql, relation
 
     def translator(self, text: str) -> Translator:
         """A translator that resolves names here."""
-        return Translator(text, self, self.now)
+        return Translator(text, self, self.now, lambda sql: engine.fold(self.con, sql))
 
     def prepare(self, translator: Translator, roots: list[Relation]) -> None:
         """Make the views of all scans, as their filters and needed columns allow."""
@@ -177,9 +237,19 @@ class Session:
         table = hive.Table(scan.table["DatabaseName"], scan.table["Name"], scan.table)
         found = hive.partitions(table, scan.filter(), self.catalog, self.now)
         pairs = hive.files(table, found, self.lake)
-        self.scanned += hive.create_view(
+        size = hive.create_view(
             self.con, scan.view, table, pairs, scan.required, self.lake, self.files
         )
+        partitions = len(found) if table.keys else None
+        self._read(f"{table.database}.{table.name}", scan, len(pairs), size, partitions)
+
+    def _read(
+        self, name: str, scan: Scan, files: int, size: int, partitions: int | None = None
+    ) -> None:
+        columns = [c.name for c in scan.columns if c.sql_name in scan.required]
+        reading = Reading(f"{CATALOG}.{name}", columns, scan.filter(), files, size, partitions)
+        self.readings.append(reading)
+        self.scanned += size
 
     def _iceberg_view(self, scan: Scan) -> str:
         table: iceberg.Table = scan.table
@@ -188,21 +258,30 @@ class Session:
             metadata.snapshot_by_id(scan.version) if scan.version else metadata.current_snapshot()
         )
         data, deletes = self.meta.files(metadata, snapshot, scan.filter())
-        self.scanned += iceberg.scanned_bytes(metadata, data, deletes, scan.required)
+        size = iceberg.scanned_bytes(metadata, data, deletes, scan.required)
+        self._read(f"{table.database}.{table.name}", scan, len(data) + len(deletes), size)
         return iceberg.scan_sql(table, self.lake, scan.version, self._is_positional(table))
 
     def _is_positional(self, table: iceberg.Table) -> bool:
         return self.positional == (table.database, table.name)
 
 
-def view(glue: Json) -> View:
-    """A view's query, from the text that Presto and Athena keep in Glue."""
+def view_text(glue: Json) -> Json:
+    """What Presto and Athena keep of a view in Glue: its SQL, columns and schema.
+
+    Raises QueryFailed for a view that another engine made.
+    """
     match = _VIEW.search(glue.get("ViewOriginalText") or "")
     if not match:
         raise not_supported(
             f"the view {glue['DatabaseName']}.{glue['Name']}, which is not Athena's"
         )
-    kept = json.loads(base64.b64decode(match[1]))
+    return dict(json.loads(base64.b64decode(match[1])))
+
+
+def view(glue: Json) -> View:
+    """A view's query, parsed."""
+    kept = view_text(glue)
     query = parse(kept["originalSql"]).query
     if query is None:
         raise QueryFailed("INVALID_VIEW", f"Invalid view: {glue['Name']}")
@@ -244,30 +323,3 @@ def _view_column_type(kind: Type) -> str:
     if kind.name == "timestamptz":
         return "timestamp"
     return to_hive(kind, iceberg=True)
-
-
-def _snapshot(version: exp.Expression | None, table: iceberg.Table, now: datetime) -> int | None:
-    """The snapshot that `FOR VERSION|TIMESTAMP AS OF` names.
-
-    Raises QueryFailed for one that the table does not have, or for an instant before the first.
-    """
-    if version is None:
-        return None
-    text = version.args["expression"].sql("trino")
-    if str(version.this).upper() == "VERSION":
-        number = re.sub(r"\D", "", text)
-        if not number or table.metadata.snapshot_by_id(int(number)) is None:
-            raise QueryFailed(
-                "INVALID_ARGUMENTS", f"Iceberg snapshot ID does not exists: {number or text}"
-            )
-        return int(number)
-    stamp = re.search(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d+)?)?", text)
-    if not stamp:
-        raise not_supported(f"FOR TIMESTAMP AS OF {text}: use a literal")
-    millis = datetime.fromisoformat(stamp[0]).replace(tzinfo=UTC).timestamp() * 1000
-    found = [e for e in table.metadata.snapshot_log if e.timestamp_ms <= millis]
-    if not found:
-        raise QueryFailed(
-            "INVALID_ARGUMENTS", f"No version history table {table.name} at or before {stamp[0]}"
-        )
-    return found[-1].snapshot_id

@@ -16,7 +16,7 @@ class Column:
     name: str
     sql_name: str
     type: Type
-    wall: str | None = None
+    zone: str | None = None
     hidden: bool = False
 
 

@@ -11,20 +11,26 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from .engine import java_double
 from .types import VARCHAR, Type
+from .udfs import java_double
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a statement gives: columns, rows of text (None is NULL), and the rows it changed."""
+    """What a statement gives: columns, rows of text (None is NULL), and the rows it changed.
+
+    `has_header` says that the columns' names are the first row, `is_text` that the result object is
+    text and no CSV. `written` are the objects that the statement wrote, for its manifest.
+    """
 
     columns: list[tuple[str, Type]]
     rows: list[list[str | None]]
     update_count: int | None = None
     has_header: bool = True
+    is_text: bool = False
+    written: tuple[str, ...] | None = None
 
 
 def text(value: Any, kind: Type) -> str | None:
@@ -40,18 +46,25 @@ def text(value: Any, kind: Type) -> str | None:
         return f"{value:f}" if isinstance(value, Decimal) else str(value)
     if name == "timestamp":
         return _timestamp(value, kind.args[0] if kind.args else 3)
+    if name == "timestamptz" and isinstance(value, str):
+        return value  # printed by SQL, in the value's own zone
     if name == "timestamptz":
         return f"{_timestamp(value, kind.args[0] if kind.args else 3)} UTC"
-    if name == "date" and isinstance(value, date):
-        return value.isoformat()
+    if name == "date":
+        return value.isoformat() if isinstance(value, date) else f"+{value}"  # beyond 9999
+    if name == "char":
+        return str(value).ljust(kind.args[0])
+    if name == "interval day to second":
+        return _interval(value)
+    if name == "interval year to month":
+        return f"{'-' if value < 0 else ''}{abs(value) // 12}-{abs(value) % 12}"
     if name == "varbinary":
         return " ".join(f"{byte:02x}" for byte in value)
     if name == "array":
         return "[" + ", ".join(_inner(item, kind.items[0]) for item in value) + "]"
     if name == "map":
-        pairs = value.items() if isinstance(value, dict) else value
         key_type, value_type = kind.items
-        shown = (f"{_inner(k, key_type)}={_inner(v, value_type)}" for k, v in pairs)
+        shown = (f"{_inner(k, key_type)}={_inner(v, value_type)}" for k, v in pairs(value, kind))
         return "{" + ", ".join(shown) + "}"
     if name == "row":
         parts = value.values() if isinstance(value, dict) else value
@@ -60,6 +73,20 @@ def text(value: Any, kind: Type) -> str | None:
             f"{field or f'field{i}'}={_inner(part, t)}" for i, (field, t, part) in enumerate(fields)
         ) + "}"  # fmt: skip
     return str(value)
+
+
+def pairs(value: Any, kind: Type) -> list[tuple[Any, Any]]:
+    """The entries of a map as DuckDB gives it to Python."""
+    if kind.items[0].items and isinstance(value, dict):
+        return list(zip(value["key"], value["value"], strict=True))  # keys without a hash
+    return list(value.items()) if isinstance(value, dict) else list(value)
+
+
+def _interval(millis: int) -> str:
+    seconds, fraction = divmod(abs(millis), 1000)
+    days, seconds = divmod(seconds, 86_400)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction:03}"
+    return f"{'-' if millis < 0 else ''}{days} {clock}"
 
 
 def _inner(value: Any, kind: Type) -> str:
@@ -94,14 +121,18 @@ def _timestamp(value: datetime, precision: int) -> str:
 
 
 def csv(result: Result) -> bytes:
-    """The result file: every value quoted, NULL empty, a header for queries."""
-    lines = []
-    if result.has_header:
-        lines.append(",".join(_quoted(name) for name, _ in result.columns))
-        lines += [",".join("" if v is None else _quoted(v) for v in row) for row in result.rows]
+    """The result file: every value quoted, NULL empty, a header for queries; or lines of text."""
+    rows = _with_header(result)
+    if result.is_text:
+        lines = ["\t".join(v or "" for v in row) for row in rows]
     else:
-        lines += ["\t".join(v or "" for v in row) for row in result.rows]
+        lines = [",".join("" if v is None else _quoted(v) for v in row) for row in rows]
     return ("\n".join(lines) + "\n").encode() if lines else b""
+
+
+def _with_header(result: Result) -> list[list[str | None]]:
+    header: list[list[str | None]] = [[name for name, _ in result.columns]]
+    return header + result.rows if result.has_header and result.columns else result.rows
 
 
 def _quoted(value: str) -> str:
@@ -140,8 +171,7 @@ def _precision(kind: Type) -> tuple[int, int]:
 
 def page(result: Result, token: str | None, size: int) -> Json:
     """A page of GetQueryResults; the header is the first row of the first page."""
-    header = [[name for name, _ in result.columns]] if result.has_header and result.columns else []
-    rows = header + result.rows
+    rows = _with_header(result)
     start = int(token or 0)
     part = rows[start : start + size]
     answer: Json = {
@@ -159,20 +189,27 @@ def page(result: Result, token: str | None, size: int) -> Json:
     return answer
 
 
-def lines(rows: list[list[str]], column: str = "result") -> Result:
-    """The result of SHOW and DESCRIBE: lines of text, no header."""
-    return Result([(column, VARCHAR)], [list(row) for row in rows], has_header=False)
+def lines(rows: list[list[str]], *columns: str) -> Result:
+    """The result of DDL, SHOW and DESCRIBE: lines of text (with tabs between columns), no header."""
+    return Result(
+        [(name, VARCHAR) for name in columns or ("result",)],
+        [list(row) for row in rows],
+        None,
+        False,
+        True,
+    )
 
 
 def dump(result: Result) -> str:
     """A result as text to keep, read back by `load`."""
     columns = [(name, str(kind)) for name, kind in result.columns]
-    return json.dumps([columns, result.rows, result.update_count, result.has_header])
+    kept = [columns, result.rows, result.update_count, result.has_header, result.is_text]
+    return json.dumps(kept)
 
 
 def load(kept: str) -> Result:
     """A result from the text of `dump`."""
     from .types import parse
 
-    columns, rows, count, has_header = json.loads(kept)
-    return Result([(name, parse(kind)) for name, kind in columns], rows, count, has_header)
+    columns, rows, *rest = json.loads(kept)
+    return Result([(name, parse(kind)) for name, kind in columns], rows, *rest)

@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from . import ddl, engine, maintenance, results, writes
+from . import ddl, engine, maintenance, results, show, writes
+from .explain import explain
 from .failure import QueryFailed, not_supported
 from .iceberg import Metadata
 from .lake import Lake
@@ -21,6 +22,7 @@ from .parser import Statement, parse
 from .plan import Session
 from .results import Result
 from .types import BIGINT
+from .unload import unload
 
 _WRITES: dict[str, Callable[[Session, Statement, Path], writes.Written]] = {
     "ctas": writes.create_table_as,
@@ -30,7 +32,11 @@ _WRITES: dict[str, Callable[[Session, Statement, Path], writes.Written]] = {
     "delete": writes.delete,
     "optimize": maintenance.optimize,
     "vacuum": maintenance.vacuum,
+    "unload": unload,
 }
+
+#: Athena's SubstatementType where it is not the statement's own name: clients look at these.
+_SUBSTATEMENTS = {"ctas": "CREATE_TABLE_AS_SELECT", "vacuum": "VACUUM_TABLE"}
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished statement: its result, the bytes that it scanned, Athena's statement type, and
+    """A finished statement: its result, the bytes that it scanned, Athena's statement types, and
     the seconds that its planning took."""
 
     result: Result
     scanned: int
     statement_type: str
     planned: float = 0.0
+    substatement_type: str = ""
 
 
 class Runner:
@@ -101,23 +108,29 @@ class Runner:
             result = self._result(session, statement, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        return Outcome(result, session.scanned, statement.type, session.planned)
+        kind = _SUBSTATEMENTS.get(statement.kind, statement.kind.upper())
+        return Outcome(result, session.scanned, statement.type, session.planned, kind)
 
     def _result(self, session: Session, statement: Statement, folder: Path) -> Result:
         if statement.kind == "select":
             return _select(session, statement)
+        if statement.kind == "explain":
+            return explain(session, statement)
         if statement.kind in ddl.RUNNERS:
             return results.lines(ddl.RUNNERS[statement.kind](session, statement))
+        if statement.kind in show.RUNNERS:
+            runner, columns = show.RUNNERS[statement.kind]
+            return results.lines(runner(session, statement), *columns)
         if statement.kind in _WRITES:
             written = _WRITES[statement.kind](session, statement, folder)
-            return Result([("rows", BIGINT)], [], update_count=written.rows, has_header=False)
+            return Result([("rows", BIGINT)], [], written.rows, False, True, written.files)
         raise not_supported(f"the statement {statement.kind}")
 
 
 def _select(session: Session, statement: Statement) -> Result:
     if statement.query is None:
         raise not_supported("this query")
-    sql, relation = session.translate(statement.query, statement.text)
+    sql, relation = session.translate(statement.query, statement.text, printed=True)
     shown = [column for column in relation.columns if not column.hidden]
     listed = ", ".join(f'"{c.sql_name}"' for c in shown)
     wrapped = sql if len(shown) == len(relation.columns) else f"SELECT {listed} FROM ({sql})"

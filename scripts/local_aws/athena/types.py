@@ -164,7 +164,7 @@ class _Reader:
             return decimal(*(numbers or (38, 0)))
         if name not in _SIMPLE:
             raise self._unsupported()
-        return Type(name, numbers)
+        return Type(name, numbers or ((1,) if name == "char" else ()))
 
     def _numbers(self) -> tuple[int, ...]:
         found = []
@@ -237,7 +237,7 @@ def from_ast(node: exp.DataType) -> Type:
         return decimal(*(numbers or (38, 0)))
     if name in ("timestamp", "timestamptz"):
         return Type(name, numbers or (3,))
-    return Type(name, numbers)
+    return Type(name, numbers or ((1,) if name == "char" else ()))
 
 
 def to_hive(kind: Type, iceberg: bool = False) -> str:
@@ -282,7 +282,7 @@ def to_duckdb(kind: Type) -> str:
         "bigint": "BIGINT", "real": "FLOAT", "double": "DOUBLE", "varchar": "VARCHAR",
         "char": "VARCHAR", "varbinary": "BLOB", "date": "DATE", "timestamp": "TIMESTAMP",
         "timestamptz": "TIMESTAMPTZ", "json": "JSON", "uuid": "UUID", "unknown": "INTEGER",
-        "time": "TIME", "interval day to second": "INTERVAL", "interval year to month": "INTERVAL",
+        "time": "TIME", "interval day to second": "BIGINT", "interval year to month": "INTEGER",
     }  # fmt: skip
     return names[kind.name]
 
@@ -369,9 +369,10 @@ def common(a: Type, b: Type) -> Type | None:
     if a.is_numeric and b.is_numeric:
         return _common_number(a, b)
     if a.is_text and b.is_text:
-        if a.args and b.args and a.name == b.name:
-            return Type(a.name, (max(a.args[0], b.args[0]),))
-        return VARCHAR
+        if a.args and b.args:
+            name = "char" if "char" in (a.name, b.name) else "varchar"
+            return Type(name, (max(a.args[0], b.args[0]),))
+        return VARCHAR if a.name == b.name else Type("char", (65_536,))
     if a.is_time and b.is_time:
         order = ("date", "timestamp", "timestamptz")
         name = max(a.name, b.name, key=order.index)

@@ -6,31 +6,27 @@ rows that are gone. A failed statement leaves nothing visible.
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote as url_quote
-from urllib.parse import unquote
 
 from pyiceberg.table.snapshots import Operation
 from sqlglot import exp
 
 from local_aws.errors import AwsError
 
-from . import casts, engine, hive, iceberg
+from . import casts, engine, hive, hive_files, iceberg, table_properties
 from .expression import Expr, fail_text
 from .failure import QueryFailed, not_supported
+from .hive_files import Files, Layout
 from .iceberg import Change
 from .parser import Statement
 from .plan import Session
 from .relations import Column, Relation
-from .types import Type, common, literal, quote, to_duckdb, to_hive
+from .types import Type, common, quote, to_duckdb, to_hive
 
 Json = dict[str, Any]
 
-_FORMATS = ("parquet", "textfile", "json")
 _HIVE_SERDES = {
     "parquet": (
         "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
@@ -47,15 +43,26 @@ _HIVE_SERDES = {
         "org.apache.hadoop.mapred.TextInputFormat",
         "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
     ),
+    "avro": (
+        "org.apache.hadoop.hive.serde2.avro.AvroSerDe",
+        "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat",
+        "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat",
+    ),
+    "orc": (
+        "org.apache.hadoop.hive.ql.io.orc.OrcSerde",
+        "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat",
+        "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat",
+    ),
 }
 _POSITION = ("strata_file", "strata_pos")
 
 
 @dataclass(frozen=True)
 class Written:
-    """How many rows a statement changed."""
+    """How many rows a statement changed; `files` are the objects of new rows."""
 
     rows: int
+    files: tuple[str, ...] | None = None
 
 
 def storage(file_format: str, columns: list[Json], location: str) -> Json:
@@ -85,7 +92,7 @@ def create_table_as(session: Session, statement: Statement, folder: Path) -> Wri
         raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema '{database}' does not exist")
     if _exists(session, database, name):
         if statement.options["if_not_exists"]:
-            return Written(0)
+            return Written(0, ())
         raise QueryFailed(
             "TABLE_ALREADY_EXISTS",
             f"line 1:1: Destination table 'awsdatacatalog.{database}.{name}' already exists",
@@ -126,8 +133,10 @@ def _named(relation: Relation) -> list[tuple[str, Type]]:
 
 _COMMON = {"table_type", "is_external", "format", "write_compression"}
 _PROPERTIES = {
-    "iceberg": _COMMON | {"location", "partitioning"},
-    "hive": _COMMON | {"location", "external_location", "partitioned_by", "bucketed_by"},
+    "iceberg": _COMMON | {"location", "partitioning"} | table_properties.MAINTENANCE,
+    "hive": _COMMON
+    | {"location", "external_location", "partitioned_by", "bucketed_by", "field_delimiter"}
+    | {"parquet_compression", "orc_compression"},
 }
 
 
@@ -138,11 +147,6 @@ def _check_properties(kind: str, properties: Json) -> None:
     unknown = sorted(set(properties) - _PROPERTIES[kind])
     if unknown:
         raise not_supported(f"the table property {unknown[0]} in CREATE TABLE AS")
-    text = str(properties.get("format", "parquet")).lower() != "parquet"
-    codec = "gzip" if text else "zstd" if kind == "iceberg" else "snappy"
-    asked = str(properties.get("write_compression") or codec).lower()
-    if asked != codec:
-        raise not_supported(f"write_compression {asked}: the files are {codec}")
 
 
 def _exists(session: Session, database: str, name: str) -> bool:
@@ -168,8 +172,8 @@ def _create_iceberg(
         raise QueryFailed(
             "INVALID_TABLE_PROPERTY", "Table location must be specified for an Iceberg table"
         )
-    if str(properties.get("format", "parquet")).lower() != "parquet":
-        raise not_supported(f"the Iceberg format {properties['format']}")
+    own = {"table_type", "is_external", "location", "partitioning"}
+    kept = table_properties.check({k: v for k, v in properties.items() if k not in own})
     for column, kind in columns:
         if kind.name.startswith("timestamp") and kind.args[0] != 6:
             raise QueryFailed(
@@ -182,13 +186,13 @@ def _create_iceberg(
         [(n, t, None) for n, t in columns],
         [str(item) for item in properties.get("partitioning", [])],
         location,
-        {"write.parquet.compression-codec": "zstd"},
+        {"write.parquet.compression-codec": table_properties.codec(kept), **kept},
     )
     change = _write(session, sql, columns, metadata, folder)
     if change.data:
         metadata = iceberg.with_snapshot(metadata, change, Operation.APPEND, session.meta)
     publish_iceberg(session, database, name, metadata)
-    return Written(change.rows)
+    return Written(change.rows, _paths(change))
 
 
 def publish_iceberg(session: Session, database: str, name: str, metadata: Any) -> None:
@@ -236,8 +240,13 @@ def _write(
         session.lake,
         folder,
         session.files,
+        table_properties.codec(metadata.properties),
     )
     return Change(data=files, rows=sum(f.record_count for f in files))
+
+
+def _paths(change: Change) -> tuple[str, ...]:
+    return tuple(file.file_path for file in change.data)
 
 
 def _create_hive(
@@ -249,13 +258,6 @@ def _create_hive(
     properties: Json,
     folder: Path,
 ) -> Written:
-    for column, kind in columns:
-        if kind.name == "timestamp" and kind.args[0] > 3:
-            raise QueryFailed(
-                "NOT_SUPPORTED",
-                f"Incorrect timestamp precision for {kind}; the configured precision is "
-                f"MILLISECONDS; column name: {column}",
-            )
     if properties.get("bucketed_by"):
         raise not_supported("bucketed_by")
     location = properties.get("external_location") or properties.get("location")
@@ -267,92 +269,97 @@ def _create_hive(
             "output location for all queries",
         )
     location = str(location or session.output).rstrip("/") + "/"
+    require_empty(session, location)
+    keys = [str(k).lower() for k in properties.get("partitioned_by", [])]
+    check_partition_keys([n for n, _ in columns], keys)
+    how = _layout(properties)
+    hive_files.check_columns(columns, how)
+    glue_columns = [{"Name": n, "Type": to_hive(t)} for n, t in columns]
+    split = len(columns) - len(keys)
+    described = storage(_GLUE_FORMATS.get(how.format, how.format), glue_columns[:split], location)
+    if how.delimiter != hive_files.DELIMITER:
+        described["SerdeInfo"]["Parameters"]["field.delim"] = how.delimiter
+    table_input = {
+        "Name": name,
+        "TableType": "EXTERNAL_TABLE",
+        "Parameters": {
+            "EXTERNAL": "TRUE",
+            "classification": how.format,
+            "write.compression": how.codec.upper(),
+        },
+        "PartitionKeys": glue_columns[split:],
+        "StorageDescriptor": described,
+    }
+    glue = {**table_input, "DatabaseName": database}
+    found = _write_hive(session, glue, sql, folder)
+    _create_in_glue(session, database, table_input)
+    _register(session, glue, found)
+    return Written(found.rows, found.uris)
+
+
+def require_empty(session: Session, location: str) -> None:
+    """Raises QueryFailed when there is something at a location already."""
+    location = location.rstrip("/") + "/"
     if session.lake.list(location):
         raise QueryFailed(
             "HIVE_PATH_ALREADY_EXISTS", f"Target directory for table already exists: {location}"
         )
-    keys = [str(k).lower() for k in properties.get("partitioned_by", [])]
-    if [n for n, _ in columns][len(columns) - len(keys) :] != keys:
+
+
+def check_partition_keys(names: list[str], keys: list[str]) -> None:
+    """Raises QueryFailed when the keys are not the last columns, or all of them."""
+    if names[len(names) - len(keys) :] != keys:
         raise QueryFailed(
             "HIVE_COLUMN_ORDER_MISMATCH", "Partition keys must be the last columns in the table"
         )
-    glue_columns = [{"Name": n, "Type": to_hive(t)} for n, t in columns]
-    split = len(columns) - len(keys)
-    file_format = str(properties.get("format", "parquet")).lower()
-    table_input = {
-        "Name": name,
-        "TableType": "EXTERNAL_TABLE",
-        "Parameters": {"EXTERNAL": "TRUE", "classification": file_format},
-        "PartitionKeys": glue_columns[split:],
-        "StorageDescriptor": storage(file_format, glue_columns[:split], location),
-    }
-    glue = {**table_input, "DatabaseName": database}
-    rows, partitions = _write_hive(session, glue, sql, folder)
-    _create_in_glue(session, database, table_input)
-    _register(session, glue, partitions)
-    return Written(rows)
+    if keys and len(keys) == len(names):
+        raise QueryFailed("INVALID_TABLE_PROPERTY", "Table contains only partition columns")
 
 
-def _write_hive(
-    session: Session, glue: Json, sql: str, folder: Path
-) -> tuple[int, list[list[str]]]:
-    """Write rows into a Hive table's location; returns the rows and the partitions' values."""
-    folder.mkdir(parents=True, exist_ok=True)
-    kind = hive.file_format(glue)
-    keys = [k["Name"] for k in glue.get("PartitionKeys", [])]
-    location = glue["StorageDescriptor"]["Location"].rstrip("/")
-    options, suffix = {
-        "parquet": ("FORMAT parquet, COMPRESSION snappy", "parquet"),
-        "json": ("FORMAT json, COMPRESSION gzip", "json.gz"),
-        "text": (
-            "FORMAT csv, HEADER false, DELIMITER '\x01', QUOTE '', ESCAPE '', NULLSTR '\\N', "
-            "COMPRESSION gzip",
-            "gz",
-        ),
-    }.get(kind, (None, ""))
-    if options is None:
-        raise not_supported(f"writing {kind}")
-    if keys:
-        listed = ", ".join(quote(k) for k in keys)
-        options += f", PARTITION_BY ({listed}), FILENAME_PATTERN '{{uuidv7}}'"
-    target = folder / ("data" if keys else f"data.{suffix}")
-    copy = f"COPY ({sql}) TO {literal(str(target))} ({options})"
-    rows = int(engine.run(session.con, copy, session.files).fetchone()[0])
-    found: dict[tuple[str, ...], list[Path]] = {}
-    for file in sorted(target.rglob("*.*")) if keys else [target] if rows else []:
-        folders = file.relative_to(target).parts[:-1]
-        found.setdefault(tuple(unquote(f.partition("=")[2]) for f in folders), []).append(file)
-    if len(found) > iceberg.MAX_OPEN_PARTITIONS:
-        raise QueryFailed(
-            "HIVE_TOO_MANY_OPEN_PARTITIONS",
-            f"Exceeded limit of {iceberg.MAX_OPEN_PARTITIONS} open writers for partitions/buckets",
+_GLUE_FORMATS = {"text": "textfile"}
+
+
+def _layout(properties: Json) -> Layout:
+    """The files that the properties of a CTAS ask for."""
+    file_format = str(properties.get("format", "parquet"))
+    older = properties.get(f"{file_format.lower()}_compression")
+    return hive_files.layout(
+        file_format, properties.get("write_compression") or older, properties.get("field_delimiter")
+    )
+
+
+def _write_hive(session: Session, glue: Json, sql: str, folder: Path) -> Files:
+    """Write rows into a Hive table's location and register their partitions."""
+    keys = [k["Name"].lower() for k in glue.get("PartitionKeys", [])]
+    location = glue["StorageDescriptor"]["Location"]
+    found = hive_files.write(
+        session.con, sql, hive.columns(glue), keys, location, hive.layout(glue), session.lake,
+        folder, session.files,
+    )  # fmt: skip
+    table = hive.Table(glue["DatabaseName"], glue["Name"], glue)
+    if lost := hive.unreachable(table, found.partitions, session.catalog, session.now):
+        session.lake.delete(found.uris)
+        raise not_supported(
+            f"INSERT of the partition {lost}, which the table's projection does not read,"
         )
-    session.lake.upload(
-        (file, f"{location}/{_partition_path(keys, values)}{uuid.uuid4().hex}.{suffix}")
-        for values, files in found.items()
-        for file in files
-    )
-    return rows, [list(values) for values in found] if keys else []
+    return found
 
 
-def _partition_path(keys: list[str], values: Sequence[str]) -> str:
-    """`key=value/` of each key; what a path cannot hold is escaped as Hive does."""
-    return "".join(
-        f"{key}={url_quote(value, safe=' -_.~+,;@!$&()')}/"
-        for key, value in zip(keys, values, strict=True)
-    )
-
-
-def _register(session: Session, glue: Json, partitions: list[list[str]]) -> None:
+def _register(session: Session, glue: Json, found: Files) -> None:
     """Add new partitions to Glue; those that exist stay."""
     keys = [k["Name"] for k in glue.get("PartitionKeys", [])]
-    if not partitions or glue.get("Parameters", {}).get("projection.enabled") == "true":
+    if (
+        not keys
+        or not found.partitions
+        or glue.get("Parameters", {}).get("projection.enabled") == "true"
+    ):
         return
     base = glue["StorageDescriptor"]
     inputs = []
-    for values in partitions:
-        location = f"{base['Location'].rstrip('/')}/{_partition_path(keys, values)}"
-        inputs.append({"Values": values, "StorageDescriptor": {**base, "Location": location}})
+    for values in found.partitions:
+        location = f"{base['Location'].rstrip('/')}/{hive_files.partition_path(keys, values)}"
+        described = {**base, "Location": location}
+        inputs.append({"Values": list(values), "StorageDescriptor": described})
     session.catalog.batch_create_partition(
         DatabaseName=glue["DatabaseName"], TableName=glue["Name"], PartitionInputList=inputs
     )
@@ -375,14 +382,14 @@ def insert(session: Session, statement: Statement, folder: Path) -> Written:
     names = statement.options["columns"] or [name for name, _ in columns]
     sql = _coerced(sql, relation, names, columns)
     if table is None:
-        rows, partitions = _write_hive(session, glue, sql, folder)
-        _register(session, glue, partitions)
-        return Written(rows)
+        found = _write_hive(session, glue, sql, folder)
+        _register(session, glue, found)
+        return Written(found.rows, found.uris)
     change = _write(session, sql, columns, table.metadata, folder)
     if change.data:
         metadata = iceberg.with_snapshot(table.metadata, change, Operation.APPEND, session.meta)
         iceberg.commit(table, metadata, session.catalog, session.meta)
-    return Written(change.rows)
+    return Written(change.rows, _paths(change))
 
 
 def _coerced(
@@ -425,7 +432,7 @@ def _assignable(given: Type, wanted: Type) -> bool:
 
 def _stored(column: Column, wanted: Type) -> str:
     """SQL of a column's value as a table's type has it: cast as Trino casts, but never truncated."""
-    value = casts.cast(Expr(quote(column.sql_name), column.type, wall=column.wall), wanted).sql
+    value = casts.cast(Expr(quote(column.sql_name), column.type), wanted).sql
     if not (wanted.args and wanted.is_text and column.type.is_text):
         return value
     message = f"Cannot truncate non-space characters when casting from {column.type} to {wanted} on INSERT"

@@ -16,7 +16,7 @@ from typing import Any
 
 from local_aws.errors import AwsError
 
-from .. import prepared, results
+from .. import prepared, result_metadata, results
 from ..engine import Engine
 from ..failure import QueryCancelled, QueryFailed
 from ..lake import Lake
@@ -127,7 +127,7 @@ class Executions:
             "ResultConfiguration": {"OutputLocation": f"{location.rstrip('/')}/{execution_id}.csv"},
             "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
             "QueryExecutionContext": {
-                "Database": (context.get("Database") or "").lower(),
+                "Database": (context.get("Database") or "").strip("`").lower(),
                 "Catalog": (context.get("Catalog") or "awsdatacatalog").lower(),
             },
             "Status": {"State": "QUEUED", "SubmissionDateTime": time.time()},
@@ -210,16 +210,26 @@ class Executions:
         )
 
     def _keep(self, execution: Json, outcome: Outcome) -> None:
-        """Write the result objects and keep the rows."""
+        """Write the result objects and keep the rows.
+
+        https://docs.aws.amazon.com/athena/latest/ug/querying-finding-output-files.html
+        """
         result = outcome.result
         execution["StatementType"] = outcome.statement_type
+        execution["SubstatementType"] = outcome.substatement_type
         execution["Statistics"]["DataScannedInBytes"] = outcome.scanned
-        location = execution["ResultConfiguration"]["OutputLocation"]
-        if not result.has_header:
-            location = location.removesuffix(".csv") + ".txt"
-            execution["ResultConfiguration"]["OutputLocation"] = location
-        self._lake.write(location, results.csv(result))
-        self._history.save_result(execution["QueryExecutionId"], results.dump(result))
+        execution_id = execution["QueryExecutionId"]
+        location = execution["ResultConfiguration"]["OutputLocation"].removesuffix(".csv")
+        if result.written is not None:
+            manifest = f"{location}-manifest.csv"
+            self._lake.write(manifest, "".join(f"{uri}\n" for uri in result.written).encode())
+            execution["Statistics"]["DataManifestLocation"] = manifest
+        else:
+            location += ".txt" if result.is_text else ".csv"
+            self._lake.write(location, results.csv(result))
+        execution["ResultConfiguration"]["OutputLocation"] = location
+        self._lake.write(f"{location}.metadata", result_metadata.encode(execution_id, result))
+        self._history.save_result(execution_id, results.dump(result))
 
     def _finish(
         self, execution: Json, state: str, reason: str = "", error: Json | None = None
