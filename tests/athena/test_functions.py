@@ -47,3 +47,13 @@ def test_a_zone_lost_in_a_column_is_refused_where_its_wall_clock_is_needed(
 @pytest.mark.parametrize("sql", ["select random()", "select uuid()", "select shuffle(array[1, 2])"])
 def test_what_is_random_is_of_its_type(evaluate: Evaluate, sql: str) -> None:
     assert len(evaluate(sql)) == 1
+
+
+def test_texts_that_python_makes_stay_whole(evaluate: Evaluate) -> None:
+    text = "cast(x as varchar) || '|' || cast(-x as varchar)"
+    careful = "coalesce(cast(x as varchar), '~') || '|' || coalesce(cast(-x as varchar), '~')"
+    numbers = "select n / 7e0 as x from unnest(sequence(1, 3000)) as s(n)"
+    hashes = f"select x, md5(to_utf8({careful})) as hash from ({numbers})"
+    assert evaluate(f"select count(*) from ({hashes}) where hash <> md5(to_utf8({text}))") == [
+        ["0"]
+    ]

@@ -54,6 +54,10 @@ CREATE MACRO strata_limited(parts, mark, n) AS
     CASE WHEN len(parts) <= n THEN parts
     ELSE list_append(parts[1:n - 1], array_to_string(parts[n:], mark)) END;
 -- Numbers: NaN where DuckDB fails or puts it last.
+CREATE MACRO strata_round(x, d) AS
+    CASE WHEN NOT isfinite(x) OR x = 0 OR d >= 0 AND abs(x) * pow(10, d) >= 9.2e18 THEN x
+    WHEN x < 0 THEN -(floor(-x * pow(10, d) + 0.5) / pow(10, d))
+    ELSE floor(x * pow(10, d) + 0.5) / pow(10, d) END;
 CREATE MACRO strata_sqrt(x) AS CASE WHEN x < 0 THEN 'nan'::DOUBLE ELSE sqrt(x) END;
 CREATE MACRO strata_ln(x) AS
     CASE WHEN x < 0 THEN 'nan'::DOUBLE WHEN x = 0 THEN '-infinity'::DOUBLE ELSE ln(x) END;

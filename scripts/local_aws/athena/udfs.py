@@ -1,7 +1,7 @@
-"""What neither DuckDB's SQL nor a macro computes as Trino does: functions over columns of values.
+"""What neither DuckDB's SQL nor a macro computes as Trino does: functions in Python.
 
-DuckDB calls each with Arrow arrays, and only for the rows that a query really needs it for. A
-failure is an Error, whose text engine.as_failure() reads.
+DuckDB calls each only for the rows that a query really needs it for. A failure is an Error, whose
+text engine.as_failure() reads.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from statistics import NormalDist
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-import pyarrow as pa
-
 from .xxhash import xxhash64
 
 
@@ -35,16 +33,6 @@ class Error(Exception):
         super().__init__(f"!{code}: {message}")
 
 
-_TYPES: dict[str, pa.DataType] = {
-    "VARCHAR": pa.string(),
-    "BLOB": pa.binary(),
-    "BIGINT": pa.int64(),
-    "DOUBLE": pa.float64(),
-    "BOOLEAN": pa.bool_(),
-    "MAP(VARCHAR, VARCHAR)": pa.map_(pa.string(), pa.string()),
-    "MAP(VARCHAR, DOUBLE)": pa.map_(pa.string(), pa.float64()),
-    "MAP(VARCHAR, VARCHAR[])": pa.map_(pa.string(), pa.list_(pa.string())),
-}
 #: Name, parameters, result, function of one row.
 FUNCTIONS: list[tuple[str, list[str], str, Callable[..., Any]]] = []
 
@@ -60,18 +48,27 @@ def _define(name: str, *types: str) -> Callable[[Callable[..., Any]], Callable[.
 
 
 def install(connection: Any) -> None:
-    """Make the functions known to a DuckDB connection."""
+    """Make the functions known to a DuckDB connection.
+
+    Not as functions over Arrow: DuckDB 1.5 frees an Arrow result while strings in it are in use.
+    """
     for name, parameters, result, function in FUNCTIONS:
+        run = _null_for_null(function)
+        if result != "DOUBLE":
+            connection.create_function(name, run, parameters, result, null_handling="special")
+            continue
+        # DuckDB takes a NaN that Python gives for NULL: doubles come as text.
         connection.create_function(
-            name, _over_columns(function, _TYPES[result]), parameters, result, type="arrow",
-            null_handling="special",
-        )  # fmt: skip
+            f"{name}_text", run, parameters, "VARCHAR", null_handling="special"
+        )
+        names = ", ".join(f"p{i}" for i in range(len(parameters)))
+        connection.execute(f"CREATE MACRO {name}({names}) AS CAST({name}_text({names}) AS DOUBLE)")
 
 
-def _over_columns(function: Callable[..., Any], kind: pa.DataType) -> Callable[..., pa.Array]:
-    def run(*columns: Any) -> pa.Array:
-        rows = zip(*(c.to_pylist() for c in columns), strict=True)
-        return pa.array([None if None in row else function(*row) for row in rows], kind)
+def _null_for_null(function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*values: Any) -> Any:
+        found = None if None in values else function(*values)
+        return repr(found) if isinstance(found, float) else found
 
     # DuckDB counts the parameters.
     run.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
@@ -96,16 +93,6 @@ def java_double(value: float) -> str:
     if stripped == "0":
         return f"{sign}0.0E0"
     return f"{sign}{stripped[0]}.{stripped[1:] or '0'}E{power}"
-
-
-@_define("round", "DOUBLE", "BIGINT", "DOUBLE")
-def _round(value: float, digits: int) -> float:
-    if not math.isfinite(value) or value == 0:
-        return value
-    if abs(value) * 10.0**digits >= 2**63 and digits >= 0:
-        return value
-    unit = 10.0**digits
-    return math.copysign(math.floor(abs(value) * unit + 0.5) / unit, value)
 
 
 @_define("number_format", "VARCHAR", "VARCHAR", "VARCHAR")
