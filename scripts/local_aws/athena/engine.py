@@ -125,21 +125,21 @@ CREATE MACRO strata_minutes(z) AS
     * (CAST(z[2:3] AS INTEGER) * 60 + CAST(z[5:6] AS INTEGER));
 CREATE MACRO strata_zone(zone) AS list_transform([zone], lambda z:
     CASE WHEN regexp_full_match(z, '[+-]00:?00|(Etc/)?(UTC|GMT|Zulu|UCT)|Z|UT|') THEN 'UTC'
-    WHEN z LIKE '%/%' AND list_contains(strata_zone_names(), z) THEN z
+    WHEN z LIKE '%/%' AND strata_zone_known(z) THEN z
     WHEN regexp_full_match(z, '[+-][0-9]{2}:?[0-9]{2}') THEN z[1:3] || ':' || right(z, 2)
     WHEN regexp_full_match(z, '[+-][0-9]{1,2}') THEN z[1:1] || lpad(z[2:], 2, '0') || ':00'
     WHEN z IS NOT NULL THEN CASE WHEN
         CAST('!INVALID_FUNCTION_ARGUMENT: Not a time zone: ' || z AS INTEGER) = 0 THEN NULL END
     END)[1];
 CREATE MACRO strata_wall(moment, zone) AS list_transform([{'t': moment, 'z': zone}], lambda p:
-    CASE WHEN p.z LIKE '+%' OR p.z LIKE '-%'
+    CASE WHEN p.z = 'UTC' THEN timezone('UTC', p.t) WHEN p.z LIKE '+%' OR p.z LIKE '-%'
     THEN timezone('UTC', p.t) + to_minutes(strata_minutes(p.z))
     WHEN p.t < TIMESTAMPTZ '1902-01-01 00:00:00+00'
     THEN CAST('!NOT_SUPPORTED: A zone before 1902 is not supported here' AS TIMESTAMP)
     ELSE timezone(p.z, p.t) END)[1];
 -- An hour that occurs twice is the first one.
 CREATE MACRO strata_instant(clock, zone) AS list_transform([{'w': clock, 'z': zone}], lambda p:
-    CASE WHEN p.z LIKE '+%' OR p.z LIKE '-%'
+    CASE WHEN p.z = 'UTC' THEN timezone('UTC', p.w) WHEN p.z LIKE '+%' OR p.z LIKE '-%'
     THEN timezone('UTC', p.w) - to_minutes(strata_minutes(p.z))
     WHEN p.w < TIMESTAMP '1902-01-01'
     THEN CAST('!NOT_SUPPORTED: A zone before 1902 is not supported here' AS TIMESTAMPTZ)
@@ -173,8 +173,8 @@ class Engine:
         for name in _EXTENSIONS:
             self._db.execute(f"LOAD '{_extension(name)}'")
         udfs.install(self._db)
-        listed = ", ".join(f"'{name}'" for name in sorted(zones.names()))
-        self._db.execute(f"CREATE MACRO strata_zone_names() AS [{listed}]")
+        listed = "|".join(name.replace("+", r"\+") for name in sorted(zones.names()))
+        self._db.execute(f"CREATE MACRO strata_zone_known(z) AS regexp_full_match(z, '{listed}')")
         self._db.execute(_MACROS)
         folders = ", ".join(f"'{p}/'" for p in (folder, *roots))
         limit = memory or f"{max(1, int(_memory_gib() * 0.5))}GiB"
