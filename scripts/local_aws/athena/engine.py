@@ -123,6 +123,10 @@ CREATE MACRO strata_map_union(maps) AS list_transform([flatten(list_filter(maps,
 CREATE MACRO strata_minutes(z) AS
     (CASE WHEN z LIKE '-%' THEN -1 ELSE 1 END)
     * (CAST(z[2:3] AS INTEGER) * 60 + CAST(z[5:6] AS INTEGER));
+-- An offset, or nothing, as ISO 8601 writes it.
+CREATE MACRO strata_offset(offset_text) AS list_transform([offset_text], lambda z:
+    CASE WHEN z IN ('', 'Z') OR regexp_full_match(z, '[+-]00(:?00)?') THEN 'UTC'
+    WHEN length(z) = 3 THEN z || ':00' ELSE z[1:3] || ':' || right(z, 2) END)[1];
 CREATE MACRO strata_zone(zone) AS list_transform([zone], lambda z:
     CASE WHEN regexp_full_match(z, '[+-]00:?00|(Etc/)?(UTC|GMT|Zulu|UCT)|Z|UT|') THEN 'UTC'
     WHEN z LIKE '%/%' AND strata_zone_known(z) THEN z

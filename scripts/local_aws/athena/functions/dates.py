@@ -274,7 +274,7 @@ def _parse_datetime(args: list[Expr]) -> Expr:
     head = f"regexp_replace({text}, '{offset}', '')"
     tail = f"regexp_extract({text}, '{offset}')"
     bad = fail_text("INVALID_FUNCTION_ARGUMENT", "Invalid format: an offset is missing", "VARCHAR")
-    zone = f"CASE WHEN {tail} = '' THEN {bad} ELSE strata_zone({tail}) END"
+    zone = f"CASE WHEN {tail} = '' THEN {bad} ELSE strata_offset({tail}) END"
     return Expr(zones.instant(_parsed(head, pattern), zone), timestamptz(3), zone=zone)
 
 
@@ -315,7 +315,7 @@ def _iso_timestamp(args: list[Expr], precision: int) -> Expr:
             f"CASE WHEN regexp_matches({text}, '[.,][0-9]{{6}}[0-9]*[1-9]') THEN {fine} "
             f"ELSE {checked} END"
         )
-    zone = f"strata_zone(regexp_extract({text}, {literal(_ISO_ZONE)}, 1))"
+    zone = f"strata_offset(regexp_extract({text}, {literal(_ISO_ZONE)}, 1))"
     return Expr(zones.instant(checked, zone), timestamptz(precision), zone=zone)
 
 
