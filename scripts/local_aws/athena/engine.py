@@ -38,11 +38,6 @@ CREATE MACRO strata_lower(s) AS
     CASE WHEN strata_ascii(s) THEN lower(s) ELSE strata_slow_lower(s) END;
 CREATE MACRO strata_upper(s) AS
     CASE WHEN strata_ascii(s) THEN upper(s) ELSE strata_slow_upper(s) END;
-CREATE MACRO strata_space() AS
-    ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30)
-    || chr(31) || chr(5760) || chr(8192) || chr(8193) || chr(8194) || chr(8195) || chr(8196)
-    || chr(8197) || chr(8198) || chr(8200) || chr(8201) || chr(8202) || chr(8232) || chr(8233)
-    || chr(8287) || chr(12288);
 CREATE MACRO strata_levenshtein(a, b) AS
     CASE WHEN strata_ascii(a) AND strata_ascii(b) THEN levenshtein(a, b)
     ELSE strata_levenshtein_points(a, b) END;

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..comparison import equal
-from ..expression import LOST, Expr
+from ..expression import LOST, NOT_CONSTANT, Expr, bind
 from ..failure import QueryFailed
 from ..types import BOOLEAN, UNKNOWN, VARCHAR, literal
 from .registry import Build, cast_all, define, unify, zone_of
@@ -27,9 +27,15 @@ def _nullif(args: list[Expr]) -> Expr:
     if len(args) < 2:
         raise QueryFailed("SYNTAX_ERROR", "Invalid number of arguments for 'nullif' function")
     unify("NULLIF", args)
-    same = equal(args[0], args[1])
-    return Expr(f"CASE WHEN {same} THEN NULL ELSE {args[0].sql} END", args[0].type,
-                zone=args[0].zone)  # fmt: skip
+    value, other = args
+
+    def unless_same(sql: str) -> str:
+        return f"CASE WHEN {equal(replace(value, sql=sql), other)} THEN NULL ELSE {sql} END"
+
+    # A lambda holds no aggregate, which `other` may be.
+    is_constant = other.constant is not NOT_CONSTANT
+    sql = bind(value.sql, unless_same, "strata_value") if is_constant else unless_same(value.sql)
+    return Expr(sql, value.type, zone=value.zone)
 
 
 @define("if", 2, 3)

@@ -285,6 +285,9 @@ _ISO = (
     r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?(T[0-9]{2}(:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?)?"
     r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 )
+_ISO_USUAL = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,3})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 _ISO_ZONE = "T.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 
@@ -300,23 +303,28 @@ def _from_iso_nanos(args: list[Expr]) -> Expr:
 
 def _iso_timestamp(args: list[Expr], precision: int) -> Expr:
     (text,) = accept("from_iso8601_timestamp", "s", args)
-    message = f"'Invalid format: \"' || {text} || '\"'"
-    bad = fail("INVALID_FUNCTION_ARGUMENT", message, "TIMESTAMP")
-    wall = f"strata_iso_wall({text}, {min(precision, 6)})"
-    checked = (
-        f"CASE WHEN {text} IS NULL THEN NULL "
-        f"WHEN NOT regexp_full_match({text}, {literal(_ISO)}) OR {wall} IS NULL THEN {bad} "
-        f"ELSE {wall} END"
+    zone = f"strata_offset(regexp_extract({text}, {literal(_ISO_ZONE)}, 1))"
+    instant = bind(text, lambda bound: _iso_instant(bound, precision), "strata_iso")
+    return Expr(instant, timestamptz(precision), zone=zone)
+
+
+def _iso_instant(text: str, precision: int) -> str:
+    """SQL of the instant of an ISO 8601 text; most are written in the one way that is tried first."""
+    bad = fail("INVALID_FUNCTION_ARGUMENT", f"'Invalid format: \"' || {text} || '\"'", "TIMESTAMP")
+    fine = fail_text(
+        "NOT_SUPPORTED", "Nanoseconds are not supported by the local Athena", "TIMESTAMP"
+    )
+    wall = bind(
+        f"CASE WHEN regexp_full_match({text}, {literal(_ISO)}) "
+        f"THEN strata_iso_wall({text}, {min(precision, 6)}) END",
+        lambda made: f"CASE WHEN {made} IS NULL THEN {bad} ELSE {made} END",
+        "strata_iso_w",
     )
     if precision > 6:
-        fine = fail_text("NOT_SUPPORTED", "Nanoseconds are not supported by the local Athena",
-                         "TIMESTAMP")  # fmt: skip
-        checked = (
-            f"CASE WHEN regexp_matches({text}, '[.,][0-9]{{6}}[0-9]*[1-9]') THEN {fine} "
-            f"ELSE {checked} END"
-        )
+        wall = f"CASE WHEN regexp_matches({text}, '[.,][0-9]{{6}}[0-9]*[1-9]') THEN {fine} ELSE {wall} END"
     zone = f"strata_offset(regexp_extract({text}, {literal(_ISO_ZONE)}, 1))"
-    return Expr(zones.instant(checked, zone), timestamptz(precision), zone=zone)
+    usual = f"CASE WHEN regexp_full_match({text}, {literal(_ISO_USUAL)}) THEN TRY_CAST({text} AS TIMESTAMPTZ) END"
+    return f"CASE WHEN {text} IS NOT NULL THEN coalesce({usual}, {zones.instant(wall, zone)}) END"
 
 
 @define("from_iso8601_date", 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import casts, formats
-from ..expression import NOT_CONSTANT, Expr
+from ..expression import NOT_CONSTANT, Expr, bind
 from ..failure import QueryFailed, not_supported
 from ..types import (
     BIGINT,
@@ -32,8 +32,12 @@ from .registry import (
     unzoned,
 )
 
-#: What trim() removes: Java's whitespace, which has no no-break spaces.
-_SPACE = "strata_space()"
+#: What trim() removes, as a literal: Java's whitespace, which has no no-break spaces.
+_SPACE = literal(
+    " \t\n\x0b\x0c\r\x1c\x1d\x1e\x1f\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2008\u2009\u200a\u2028\u2029\u205f\u3000"
+)
+_TRIMMED = "'[!-~]([ -~]*[!-~])?'"
 
 simple("starts_with", "ss", BOOLEAN, "starts_with({0}, {1})")
 simple("levenshtein_distance", "ss", BIGINT, "strata_levenshtein({0}, {1})")
@@ -66,7 +70,14 @@ def _trimmed(name: str) -> Build:
             args = [casts.cast(args[0], Type("varchar", kind.args)), *args[1:]]
             kind = Type("varchar", kind.args)
         text, *chars = accept(name, "ss", args)
-        return Expr(f"{name}({text}, {chars[0] if chars else _SPACE})", kind)
+        if chars:
+            return Expr(f"{name}({text}, {chars[0]})", kind)
+        return Expr(bind(text, without_space, "strata_s"), kind)
+
+    def without_space(text: str) -> str:
+        # DuckDB's trim of many characters is slow, and most text has nothing to trim.
+        trimmed = f"{name}({text}, {_SPACE})"
+        return f"CASE WHEN regexp_full_match({text}, {_TRIMMED}) THEN {text} ELSE {trimmed} END"
 
     return build
 
