@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import engine, hive_files, hive_readers, projection
+from . import engine, hive_files, hive_readers
 from .failure import not_supported
 from .lake import Lake, Object
 from .predicates import Pred, both, compare, may_match
-from .projection import Partition, typed
+from .projection import Partition, Projected, typed
 from .types import VARCHAR, Type, literal, parse, quote, to_duckdb
 
 #: Above this many candidate partitions the table is listed once, not partition by partition.
@@ -55,6 +55,11 @@ class Table:
     @property
     def serde_parameters(self) -> dict[str, str]:
         return dict(self.storage.get("SerdeInfo", {}).get("Parameters") or {})
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether its partitions are computed, not kept in the catalog."""
+        return self.parameters.get("projection.enabled", "").lower() == "true"
 
     @property
     def delimiter(self) -> str:
@@ -126,8 +131,8 @@ def partitions(table: Table, pred: Pred, catalog: Any, now: datetime) -> list[Pa
     """The partitions that may hold rows of a predicate, by projection or from the catalog."""
     if not table.keys:
         return [Partition((), table.location)]
-    if table.parameters.get("projection.enabled", "").lower() == "true":
-        return list(projection.partitions(table, pred, now))
+    if table.is_projected:
+        return list(Projected(table, pred, now))
     found = []
     names = [name for name, _ in table.keys]
     for item in registered(table.glue, catalog):
@@ -156,7 +161,7 @@ def unreachable(
     table: Table, written: Iterable[tuple[str, ...]], catalog: Any, now: datetime
 ) -> str | None:
     """The first partition of new files that a projected table would not read, if there is one."""
-    if table.parameters.get("projection.enabled", "").lower() != "true":
+    if not table.is_projected:
         return None
     names = [name for name, _ in table.keys]
     for texts in written:
@@ -171,25 +176,44 @@ def unreachable(
 # --- files
 
 
-def files(table: Table, found: list[Partition], lake: Lake) -> list[tuple[Object, Partition]]:
-    """The objects of partitions that hold something; hidden ones (`_`, `.`) are skipped."""
-    if len(found) <= _LIST_ONCE or not all(p.location.startswith(table.location) for p in found):
-        pairs = [(item, part) for part in found for item in lake.list(part.location)]
-    else:
-        by_location = {part.location: part for part in found}
-        pairs = []
-        for item in lake.list(table.location):
-            folder = item.uri.rpartition("/")[0] + "/"
-            while len(folder) >= len(table.location):
-                if part := by_location.get(folder):
-                    pairs.append((item, part))
-                    break
-                folder = folder.rstrip("/").rpartition("/")[0] + "/"
+def files(
+    table: Table, pred: Pred, catalog: Any, lake: Lake, now: datetime
+) -> list[tuple[Object, Partition]]:
+    """The objects that may hold rows of a predicate, each with its partition.
+
+    Empty and hidden ones (`_`, `.`) are skipped.
+    """
     return [
         (item, part)
-        for item, part in pairs
+        for item, part in _objects(table, pred, catalog, lake, now)
         if item.size and not item.key.rpartition("/")[2].startswith(("_", "."))
     ]
+
+
+def _objects(
+    table: Table, pred: Pred, catalog: Any, lake: Lake, now: datetime
+) -> Iterator[tuple[Object, Partition]]:
+    """Few partitions are listed one by one; of many, the objects that are there tell them."""
+    if table.keys and table.is_projected:
+        projected = Projected(table, pred, now)
+        if len(projected) > _LIST_ONCE and (find := projected.finder()):
+            for item in lake.list(projected.root):
+                if part := find(item.uri):
+                    yield item, part
+            return
+    found = partitions(table, pred, catalog, now)
+    if len(found) <= _LIST_ONCE or not all(p.location.startswith(table.location) for p in found):
+        for part in found:
+            yield from ((item, part) for item in lake.list(part.location))
+        return
+    by_location = {part.location: part for part in found}
+    for item in lake.list(table.location):
+        folder = item.uri.rpartition("/")[0] + "/"
+        while len(folder) >= len(table.location):
+            if part := by_location.get(folder):
+                yield item, part
+                break
+            folder = folder.rstrip("/").rpartition("/")[0] + "/"
 
 
 # --- reading

@@ -235,12 +235,11 @@ class Session:
             self.con.execute(f"CREATE OR REPLACE TEMP VIEW {quote(scan.view)} AS {sql}")
             return
         table = hive.Table(scan.table["DatabaseName"], scan.table["Name"], scan.table)
-        found = hive.partitions(table, scan.filter(), self.catalog, self.now)
-        pairs = hive.files(table, found, self.lake)
+        pairs = hive.files(table, scan.filter(), self.catalog, self.lake, self.now)
         size = hive.create_view(
             self.con, scan.view, table, pairs, scan.required, self.lake, self.files
         )
-        partitions = len(found) if table.keys else None
+        partitions = len({part.location for _, part in pairs}) if table.keys else None
         self._read(f"{table.database}.{table.name}", scan, len(pairs), size, partitions)
 
     def _read(

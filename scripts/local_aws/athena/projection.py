@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import calendar
 import itertools
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -50,35 +51,72 @@ def typed(text: str, kind: Type) -> Any:
     return text
 
 
-def partitions(table: Table, pred: Pred, now: datetime) -> Iterator[Partition]:
-    """The partitions that may hold rows of a predicate; raises QueryFailed for a bad property."""
-    names = [name for name, _ in table.keys]
-    choices = [
-        [
-            (value, text)
-            for value, text in _projection(table, name, kind, pred, now)
-            if may_match(pred, {name: value})
-        ]
-        for name, kind in table.keys
-    ]
-    template = table.parameters.get("storage.location.template")
-    missing = [n for n in names if template and f"${{{n}}}" not in template.lower()]
-    if missing:
-        raise QueryFailed(
-            "INVALID_TABLE_PROPERTY", f"storage.location.template lacks ${{{missing[0]}}}"
-        )
-    for combination in itertools.product(*choices):
-        values = tuple(value for value, _ in combination)
-        if not may_match(pred, dict(zip(names, values, strict=True))):
-            continue
-        texts = dict(zip(names, (text for _, text in combination), strict=True))
-        if template:
-            location = template.rstrip("/") + "/"
-            for name, value in texts.items():
-                location = re.sub(rf"(?i)\$\{{{name}\}}", value, location)
-        else:
-            location = table.location + "".join(f"{n}={t}/" for n, t in texts.items())
-        yield Partition(values, location)
+class Projected:
+    """The partitions of a projected table that may hold rows of a predicate.
+
+    `root` is what the locations of all of them begin with. Raises QueryFailed for a bad property.
+    """
+
+    def __init__(self, table: Table, pred: Pred, now: datetime) -> None:
+        self._pred = pred
+        #: Each partition key's values by their text in a location.
+        self._choices = {
+            name: {
+                text: value
+                for value, text in _projection(table, name, kind, pred, now)
+                if may_match(pred, {name: value})
+            }
+            for name, kind in table.keys
+        }
+        usual = table.location + "/".join(f"{name}=${{{name}}}" for name in self._choices)
+        template = table.parameters.get("storage.location.template", usual).rstrip("/") + "/"
+        #: Fixed parts of a location, and between them the keys.
+        self._parts = re.split(r"\$\{(\w+)\}", template)
+        self._parts[1::2] = [name.lower() for name in self._parts[1::2]]
+        self.root = self._parts[0]
+        if missing := self._choices.keys() - set(self._parts[1::2]):
+            mark = f"${{{min(missing)}}}"
+            raise QueryFailed("INVALID_TABLE_PROPERTY", f"storage.location.template lacks {mark}")
+        if unknown := set(self._parts[1::2]) - self._choices.keys():
+            mark = f"${{{min(unknown)}}}"
+            raise QueryFailed("INVALID_TABLE_PROPERTY", f"storage.location.template has {mark}")
+
+    def __len__(self) -> int:
+        """How many there are at most."""
+        return math.prod(len(texts) for texts in self._choices.values())
+
+    def __iter__(self) -> Iterator[Partition]:
+        for texts in itertools.product(*self._choices.values()):
+            if found := self._partition(dict(zip(self._choices, texts, strict=True))):
+                yield found
+
+    def finder(self) -> Callable[[str], Partition | None] | None:
+        """Finds the partition of an object's address; None where an address does not tell it."""
+        if any("/" in text for texts in self._choices.values() for text in texts):
+            return None
+        names = self._parts[1::2]
+        if len(set(names)) < len(names):
+            return None
+        parts = [re.escape(part) for part in self._parts]
+        parts[1::2] = ["([^/]*)"] * len(names)
+        pattern = re.compile("".join(parts))
+
+        def find(uri: str) -> Partition | None:
+            match = pattern.match(uri)
+            return self._partition(dict(zip(names, match.groups(), strict=True))) if match else None
+
+        return find
+
+    def _partition(self, texts: dict[str, str]) -> Partition | None:
+        """The partition of these texts, if it is projected and may match."""
+        if any(texts[name] not in choices for name, choices in self._choices.items()):
+            return None
+        values = {name: choices[texts[name]] for name, choices in self._choices.items()}
+        if not may_match(self._pred, values):
+            return None
+        parts = list(self._parts)
+        parts[1::2] = [texts[name] for name in parts[1::2]]
+        return Partition(tuple(values.values()), "".join(parts))
 
 
 def _projection(
