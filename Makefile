@@ -91,7 +91,7 @@ golden: setup ## Ask Trino for the embedded Athena's golden answers (needs a JDK
 conformance: setup ## dbt-athena's own functional tests against the local Athena
 	@$(BIN)/python -m tests.conformance
 
-bench: setup ## Time the catalog over 1,000 sources, and Athena beside DuckDB
+bench: setup ## Time the catalog over 1,000 sources, and Athena beside DuckDB and dbt-duckdb
 	@$(BIN)/python -m tests.bench
 
 lock: setup ## Resolve the dependencies anew

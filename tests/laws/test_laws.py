@@ -110,6 +110,7 @@ def test_killed_in_the_middle_of_an_ingest_and_of_a_build(
         interrupted.kill()
     stage.play(two_days[1], records)
     stage.carry()
+    assert lakehouse.objects("bronze", "firehose-errors/") == []
     build()
     found = contents(lakehouse)
     assert len(found["fct_flights"]) == 2 * FLIGHTS_PER_DAY

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import re
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ Json = dict[str, Any]
 _LAMBDA_RECORDS = 500
 _JAVA_PATTERNS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H"}
 _LAMBDA_TRIES = 4  # the first call and NumberOfRetries' default of three
+_LAMBDA_WAIT_SECONDS = 0.5  # before the second try, twice as long before each that follows
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ class Delivery:
 
     def _invoke(self, arn: str, event: Json) -> list[Json]:
         error = ""
-        for _ in range(_LAMBDA_TRIES):
+        for attempt in range(_LAMBDA_TRIES):
+            if attempt:
+                time.sleep(_LAMBDA_WAIT_SECONDS * 2 ** (attempt - 1))
             try:
                 answer = self._client("lambda").invoke(
                     FunctionName=arn, Payload=json.dumps(event).encode()

@@ -30,7 +30,7 @@ log = logging.getLogger("local_aws.athena")
 
 _CONCURRENT = 8
 _KEPT_RESULTS = 8
-_WAIT_SECONDS = 0.5
+_WAIT_SECONDS = 2.0
 _MOST_ROWS = 1000
 _FINISHED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
