@@ -4,6 +4,7 @@ Each pair is timed in turns and the medians are compared, so that a slow moment 
 both.
 """
 
+import math
 import statistics
 import tempfile
 import time
@@ -17,14 +18,15 @@ from strata import console
 from tests.athena.conftest import Athena, Gateway, new_athena, start
 
 ROWS = 10_000_000
+MANY_ROWS = 100_000_000
 CHANGED = 100_000
 _TURNS = 5
 
-_TABLE = f"""
+_TABLE = """
 select cast(a * 10000 + b as bigint) as id, (a * 31 + b) % 1000 as category,
     cast((a * 7 + b * 13) % 100000 as double) / 100 as amount,
     date_add('day', (a * 10000 + b) % 30, date '2013-01-01') as day
-from unnest(sequence(0, {ROWS // 10_000 - 1})) as x(a), unnest(sequence(0, 9999)) as y(b)
+from unnest(sequence(0, {last})) as x(a), unnest(sequence(0, 9999)) as y(b)
 """
 _AGGREGATE = (
     "select day, count(*), sum(amount), avg(amount), count(distinct category) from {} "
@@ -46,6 +48,7 @@ def main() -> None:
             athena = new_athena(gateway)
             rows = measure(athena, state)
             fixed = fixed_cost(gateway, athena)
+            memory = [peak(process.pid), many(athena), peak(process.pid)]
         finally:
             process.terminate()
             process.wait(20)
@@ -54,11 +57,15 @@ def main() -> None:
     console.out.print(
         f"fixed cost of a query, beside the client's calls: {fixed:.1f} ms (at most 15)"
     )
+    console.out.print(
+        f"the server's most memory: {memory[0]:.1f} GiB (at most 4); with {MANY_ROWS:,} rows written "
+        f"and aggregated in {memory[1]:.0f} s: {memory[2]:.1f} GiB (at most 24)"
+    )
 
 
 def measure(athena: Athena, state: Path) -> list[tuple[str, float, float, float, float]]:
     """The timed steps: name, seconds here, seconds of DuckDB, their ratio and its limit."""
-    athena.iceberg("big", _TABLE)
+    athena.iceberg("big", _table(ROWS))
     files = [str(path) for path in (state / "s3").rglob("*.parquet")]
     con = duckdb.connect()
     con.execute(f"create view big as select * from read_parquet({files})")
@@ -87,6 +94,27 @@ def measure(athena: Athena, state: Path) -> list[tuple[str, float, float, float,
                 run(copy), 2.0),
         compare(f"MERGE of {CHANGED:,}", lambda: athena.ok(merge), run(rewrite), 3.0, turns=1),
     ]  # fmt: skip
+
+
+def many(athena: Athena) -> float:
+    """Seconds to write and to aggregate a table that is ten times as big."""
+    started = time.perf_counter()
+    athena.iceberg("many", _table(MANY_ROWS))
+    athena.rows(_AGGREGATE.format("many"))
+    return time.perf_counter() - started
+
+
+def peak(pid: int) -> float:
+    """The most memory that a process has held until now, in GiB; NaN where the system has no /proc."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return math.nan
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 2**20
+
+
+def _table(rows: int) -> str:
+    return _TABLE.format(last=rows // 10_000 - 1)
 
 
 def compare(
