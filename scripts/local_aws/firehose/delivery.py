@@ -8,7 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -140,7 +140,7 @@ class Delivery:
                 DatabaseName=schema["DatabaseName"], Name=schema["TableName"]
             )["Table"]
             body, bad = to_parquet(table["StorageDescriptor"]["Columns"], [b for _, b in good])
-            failures = [_conversion_failure(good[index][0], error) for index, error in bad]
+            failures = [_conversion_failure(*good[index], error) for index, error in bad]
             suffix = ".parquet"
         else:
             body, suffix = gzip_bytes(b"".join(data for _, data in good)), ".gz"
@@ -150,13 +150,46 @@ class Delivery:
 
     def _store_failures(self, kind: str, failures: list[Failure]) -> None:
         """Write error records in Firehose's documented shape, one JSON object a line."""
-        arn = self._lambda_arn()
-        lines = [json.dumps(_error_record(failure, arn)) + "\n" for failure in failures]
+        lines = [json.dumps(self._error_record(failure)) + "\n" for failure in failures]
         prefix = self._destination["ErrorOutputPrefix"].replace(
             "!{firehose:error-output-type}", kind
         )
         oldest = min(failure.record.arrived_at for failure in failures)
         self._put(prefix, oldest, gzip_bytes("".join(lines).encode()), ".gz")
+
+    def _error_record(self, failure: Failure) -> Json:
+        """https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html and
+        https://docs.aws.amazon.com/firehose/latest/dev/record-format-conversion-error-handling.html"""
+        record = failure.record
+        arrived = int(record.arrived_at.timestamp() * 1000)
+        converting = failure.kind == "format-conversion-failed"
+        code, message = (
+            ("ErrorCode", "ErrorMessage") if converting else ("errorCode", "errorMessage")
+        )
+        common = {
+            "attemptsMade": failure.attempts,
+            "arrivalTimestamp": arrived,
+            code: failure.code,
+            message: failure.message,
+            "attemptEndingTimestamp": arrived,
+            "rawData": base64.b64encode(record.data).decode(),
+        }
+        if not converting:
+            return {**common, "lambdaArn": self._lambda_arn()}
+        schema = self._destination["DataFormatConversionConfiguration"]["SchemaConfiguration"]
+        return {
+            **common,
+            "sequenceNumber": record.sequence,
+            "subSequenceNumber": 0,
+            "dataCatalogTable": {
+                "catalogId": schema.get("CatalogId"),
+                "databaseName": schema["DatabaseName"],
+                "tableName": schema["TableName"],
+                "region": schema.get("Region"),
+                "versionId": schema.get("VersionId", "LATEST"),
+                "catalogArn": None,
+            },
+        }
 
     def _put(self, prefix: str, at: datetime, body: bytes, suffix: str) -> None:
         bucket = self._destination["BucketARN"].rpartition(":::")[2]
@@ -223,18 +256,9 @@ def _sort_results(
     return good, failures
 
 
-def _conversion_failure(record: Record, error: ConversionError) -> Failure:
-    return Failure(record, "format-conversion-failed", "DataFormatConversion", str(error))
-
-
-def _error_record(failure: Failure, lambda_arn: str | None) -> Json:
-    arrived = int(failure.record.arrived_at.timestamp() * 1000)
-    return {
-        "attemptsMade": failure.attempts,
-        "arrivalTimestamp": arrived,
-        "errorCode": failure.code,
-        "errorMessage": failure.message,
-        "attemptEndingTimestamp": arrived,
-        "rawData": base64.b64encode(failure.record.data).decode(),
-        "lambdaArn": lambda_arn,
-    }
+def _conversion_failure(record: Record, data: bytes, error: ConversionError) -> Failure:
+    """What the Lambda made of the record is what could not be converted."""
+    converted = replace(record, data=data)
+    return Failure(
+        converted, "format-conversion-failed", "DataFormatConversion.ParseError", str(error)
+    )

@@ -1,0 +1,173 @@
+"""The delivery of a stream as its deployed configuration says: results, retries, errors, buffering.
+
+https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html
+"""
+
+import base64
+import gzip
+import io
+import json
+import os
+import signal
+import time
+import uuid
+import zipfile
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from strata import local
+from tests.conftest import Lakehouse
+
+NOON = datetime(2013, 5, 1, 12, tzinfo=UTC)
+#: Does to each record what the record says.
+HANDLER = """
+import base64
+
+def handler(event, context):
+    answers = []
+    for record in event["records"]:
+        wish = base64.b64decode(record["data"]).decode()
+        if wish == "crash":
+            raise RuntimeError("told to crash")
+        answer = {"recordId": record["recordId"], "result": wish.split(":")[0]}
+        if answer["result"] == "Ok":
+            answer["data"] = base64.b64encode((wish.upper() + "\\n").encode()).decode()
+        if wish != "silent":
+            answers.append(answer)
+    return {"records": answers}
+"""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A stream of its own, with a Firehose and a Lambda."""
+
+    lakehouse: Lakehouse
+    name: str
+
+    def send(self, *records: str) -> None:
+        self.lakehouse.client("kinesis").put_records(
+            StreamName=self.name,
+            Records=[{"Data": r.encode(), "PartitionKey": r[:9]} for r in records],
+        )
+
+    def pass_the_buffer(self) -> None:
+        self.lakehouse.clock.advance(timedelta(minutes=2))
+
+    def texts(self, prefix: str, count: int) -> list[str]:
+        """The lines of all objects below a prefix, as soon as there are `count`."""
+        deadline = time.monotonic() + 60
+        while True:
+            found = [line for key in self.keys(prefix) for line in self._lines(key)]
+            if len(found) >= count:
+                return found
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+
+    def keys(self, prefix: str) -> list[str]:
+        return self.lakehouse.objects("bronze", f"{self.name}/{prefix}")
+
+    def _lines(self, key: str) -> list[str]:
+        bucket = self.lakehouse.environment.bucket("bronze")
+        body = self.lakehouse.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        return gzip.decompress(body).decode().splitlines()
+
+
+@pytest.fixture
+def delivery(lakehouse: Lakehouse) -> Delivery:
+    """A stream, a Lambda that does as it is told, and a Firehose between them and Bronze."""
+    name = f"firehose-test-{uuid.uuid4().hex[:8]}"
+    lakehouse.clock.set(NOON)
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("told.py", HANDLER)
+    function = lakehouse.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Handler="told.handler",
+        Role=lakehouse.client("iam").get_role(RoleName="strata-local-masking")["Role"]["Arn"],
+        Code={"ZipFile": code.getvalue()},
+        Timeout=30,
+    )["FunctionArn"]
+    kinesis = lakehouse.client("kinesis")
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    stream = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+    role = lakehouse.client("iam").get_role(RoleName="strata-local-delivery")["Role"]["Arn"]
+    lakehouse.client("firehose").create_delivery_stream(
+        DeliveryStreamName=name,
+        DeliveryStreamType="KinesisStreamAsSource",
+        KinesisStreamSourceConfiguration={
+            "KinesisStreamARN": stream["StreamARN"],
+            "RoleARN": role,
+        },
+        ExtendedS3DestinationConfiguration={
+            "BucketARN": f"arn:aws:s3:::{lakehouse.environment.bucket('bronze')}",
+            "RoleARN": role,
+            "Prefix": f"{name}/data/!{{timestamp:yyyy/MM/dd/HH}}/",
+            "ErrorOutputPrefix": f"{name}/errors/!{{firehose:error-output-type}}/",
+            "BufferingHints": {"IntervalInSeconds": 60, "SizeInMBs": 1},
+            "CompressionFormat": "GZIP",
+            "ProcessingConfiguration": {
+                "Enabled": True,
+                "Processors": [
+                    {
+                        "Type": "Lambda",
+                        "Parameters": [{"ParameterName": "LambdaArn", "ParameterValue": function}],
+                    }
+                ],
+            },
+        },
+    )
+    return Delivery(lakehouse, name)
+
+
+def raw(error: dict[str, Any]) -> str:
+    """The record that an error record keeps."""
+    return base64.b64decode(error["rawData"]).decode()
+
+
+def test_each_result_of_the_lambda_has_its_end(delivery: Delivery) -> None:
+    delivery.send("Ok:a", "Dropped:b", "ProcessingFailed:c", "silent", "Ok:d")
+    delivery.pass_the_buffer()
+    assert delivery.texts("data/2013/05/01/12/", 2) == ["OK:A", "OK:D"]
+    errors = [json.loads(line) for line in delivery.texts("errors/processing-failed/", 2)]
+    assert [raw(error) for error in errors] == ["ProcessingFailed:c", "silent"]
+    arrived = errors[0]["arrivalTimestamp"] / 1000
+    assert datetime.fromtimestamp(arrived, UTC).replace(minute=0, second=0, microsecond=0) == NOON
+    assert errors[0]["lambdaArn"].endswith(f":function:{delivery.name}")
+    assert {"attemptsMade", "errorCode", "errorMessage", "attemptEndingTimestamp"} < {*errors[0]}
+
+
+def test_a_lambda_that_crashes_is_tried_four_times_and_nothing_is_lost(delivery: Delivery) -> None:
+    delivery.send("Ok:a", "crash")
+    delivery.pass_the_buffer()
+    errors = [json.loads(line) for line in delivery.texts("errors/processing-failed/", 2)]
+    assert [raw(error) for error in errors] == ["Ok:a", "crash"]
+    assert {error["attemptsMade"] for error in errors} == {4}
+    assert "told to crash" in errors[0]["errorMessage"]
+    assert delivery.keys("data/") == []
+
+
+def test_a_buffer_waits_for_its_time_or_its_size(delivery: Delivery) -> None:
+    delivery.send("Ok:small")
+    time.sleep(3)
+    assert delivery.keys("") == []
+    delivery.send(*("Ok:" + f"{n}" * 200_000 for n in range(6)))
+    assert len(delivery.texts("data/", 7)) == 7
+
+
+def test_what_was_delivered_before_a_kill_is_not_delivered_again(delivery: Delivery) -> None:
+    delivery.send("Ok:before")
+    delivery.pass_the_buffer()
+    delivery.texts("data/", 1)
+    status = local.status(delivery.lakehouse.settings)
+    assert status.pid is not None
+    time.sleep(4)  # the control plane is saved every three seconds
+    os.kill(status.pid, signal.SIGKILL)
+    local.up(delivery.lakehouse.settings)
+    delivery.send("Ok:after")
+    delivery.pass_the_buffer()
+    assert sorted(delivery.texts("data/", 2)) == ["OK:AFTER", "OK:BEFORE"]
