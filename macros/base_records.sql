@@ -111,7 +111,7 @@
 
 {#- True for a record of which nothing could be read. -#}
 {%- macro is_unreadable() -%}
-    coalesce(_rejection, '') in ('malformed_json', 'not_an_object', 'truncated_file')
+    _payload_sha256 is not null
 {%- endmacro -%}
 
 

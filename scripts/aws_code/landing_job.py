@@ -1,29 +1,33 @@
 """The Glue Python-shell job that carries one source's files from landing to Bronze, masked.
 
 Arguments: `--source <system>.<table>`, `--landing_bucket`, `--bronze_bucket`, `--masking_secret`,
-and Glue's own `--JOB_NAME` and `--JOB_RUN_ID`.
+and Glue's own `--JOB_NAME` and `--JOB_RUN_ID`. Optional: `--from` and `--to`, the first and the
+last day of the event time that a backfill carries, and `--redrive true`, which carries what
+Firehose kept because the masking function failed.
 
-Each input file becomes one Bronze object whose name is derived from the input's, under the arrival
-day, which is the run's start. Then the input moves to `processed/` or, if it could not be read to
-its end, to `rejected/`. A run that was killed is started again: it writes the same records with
-the same identities, and Silver merges on them.
+The records of one input become Bronze objects whose names are derived from the input's, under the
+arrival day, which is the run's start. Then the input moves to `processed/` or, if it could not be
+read to its end, to `rejected/`, each with a report beside it. A run that was killed is started
+again: it writes the same records with the same identities, and Silver merges on them. A partner's
+file whose content was carried before is not carried again: its manifest says so.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
 import json
 import sys
+import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import boto3
 
+from aws_code.landing import bronze, files
 from aws_code.masking import records, rules
 from aws_code.masking.masks import Key, load_key
 
@@ -35,11 +39,12 @@ _DMS_COLUMNS = {
     "ar_h_change_seq": "_change_sequence",
 }
 _CHANGE_SEQUENCE_DIGITS = 35
+_INCOMPLETE = {"truncated_file", "corrupt_file", "too_large", "unknown_format"}
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a run works with."""
+    """What a run works with. `first` and `last` bound the event time of a backfill."""
 
     source: rules.Source
     landing_bucket: str
@@ -47,6 +52,16 @@ class Job:
     key: Key
     arrived_at: datetime
     s3: Any
+    first: date | None = None
+    last: date | None = None
+    is_redrive: bool = False
+
+    @property
+    def inbox(self) -> tuple[str, str]:
+        """Bucket and prefix of what waits."""
+        if self.is_redrive:
+            return self.bronze_bucket, f"firehose-errors/processing-failed/{self.source.location}"
+        return self.landing_bucket, self.source.location
 
 
 def main(argv: list[str]) -> None:
@@ -59,39 +74,132 @@ def main(argv: list[str]) -> None:
         key=load_key(boto3.client("secretsmanager"), arguments["--masking_secret"]),
         arrived_at=_run_start(arguments["--JOB_NAME"], arguments["--JOB_RUN_ID"]),
         s3=boto3.client("s3"),
+        first=_day(arguments.get("--from")),
+        last=_day(arguments.get("--to")),
+        is_redrive=arguments.get("--redrive") == "true",
     )
     for key in sorted(_waiting(job)):
         print(json.dumps(carry(job, key)))
 
 
 def carry(job: Job, key: str) -> Json:
-    """Bring one landing file to Bronze; returns a report for the run's log."""
-    body = job.s3.get_object(Bucket=job.landing_bucket, Key=key)["Body"].read()
-    text, is_whole = _decompress(body) if key.endswith(".gz") else (body, True)
-    rows = list(_records(job, key, text, is_whole))
-    if not is_whole:
-        rows.append(records.unusable("truncated_file", body, _arrival(job, key, "end")))
-    if rows:
-        job.s3.put_object(
-            Bucket=job.bronze_bucket, Key=bronze_key(job, key), Body=_encode(job.source, rows)
-        )
-    folder = "processed" if is_whole else "rejected"
-    moved = f"{folder}/{key}"
-    job.s3.copy_object(
-        Bucket=job.landing_bucket,
-        Key=moved,
-        CopySource={"Bucket": job.landing_bucket, "Key": key},
+    """Bring one waiting file to Bronze; returns the report that is kept beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "input"
+        job.s3.download_file(job.inbox[0], key, str(path))
+        digest = _digest(path)
+        manifest = f"manifests/{job.source.location}{digest}{_window(job)}.json"
+        before = _carried_before(job, manifest)
+        report = before or _to_bronze(job, key, path, digest)
+    if not before and job.source.ingest != "cdc":
+        job.s3.put_object(Bucket=job.landing_bucket, Key=manifest, Body=json.dumps(report).encode())
+    if before:
+        report = {**before, "input": key, "carried_before_as": before["input"]}
+    folder = "rejected" if _INCOMPLETE & report["rejected"].keys() else "processed"
+    return _move(job, key, {**report, "moved_to": f"{folder}/{key}"})
+
+
+def _to_bronze(job: Job, key: str, path: Path, digest: str) -> Json:
+    name = hashlib.sha256(key.encode()).hexdigest()[:32]
+    prefix = f"{job.source.location}{job.arrived_at.strftime('year=%Y/month=%m/day=%d')}/{name}"
+
+    def put(file: Path, target: str) -> None:
+        job.s3.upload_file(str(file), job.bronze_bucket, target)
+
+    objects = bronze.Objects(job.source, prefix, path.parent, put)
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for item in _items(job, key, path):
+        record = _record(job, key, item, digest)
+        if not _is_wanted(job, record):
+            counts["outside"] += 1
+            continue
+        counts["records"] += 1
+        reasons.update((record["_rejection"] or "").split("|"))
+        objects.add(record)
+    objects.close()
+    del reasons[""]
+    return {
+        "input": key,
+        "sha256": digest,
+        "records": counts["records"],
+        "outside": counts["outside"],
+        "rejected": dict(reasons),
+        "objects": objects.keys,
+        "arrived_at": job.arrived_at.isoformat(),
+    }
+
+
+def _items(job: Job, key: str, path: Path) -> Iterator[files.Item]:
+    try:
+        return files.read_firehose_errors(path) if job.is_redrive else files.read(path, key)
+    except files.UnknownFormat:
+        return iter([files.Item("end", fault="unknown_format")])
+
+
+def _record(job: Job, key: str, item: files.Item, digest: str) -> Json:
+    """The Bronze record of an item: masked, with its envelope."""
+    identity = hashlib.sha256(f"{key}#{item.place}".encode()).hexdigest()
+    arrival = records.Arrival(
+        record_id=identity[:32],
+        arrived_at=item.arrived_at or job.arrived_at,
+        delivery_id=key,
     )
-    job.s3.delete_object(Bucket=job.landing_bucket, Key=key)
-    rejected = sum(1 for row in rows if row["_rejection"])
-    return {"input": key, "records": len(rows), "rejected": rejected, "moved_to": moved}
+    if item.fault:
+        whole = digest if item.place == "end" else records.digest(item.payload)
+        return records.unusable(item.fault, whole, arrival)
+    if item.fields is None:
+        return records.from_json(job.source, item.payload, arrival, job.key)
+    fields = dict(item.fields)
+    change = {new: fields.pop(old, None) for old, new in _DMS_COLUMNS.items()}
+    record = records.from_fields(job.source, fields, arrival, job.key)
+    if job.source.ingest == "cdc":
+        sequence = str(change["_change_sequence"] or "").rjust(_CHANGE_SEQUENCE_DIGITS, "0")
+        record.update({**change, "_change_sequence": sequence})
+    return record
 
 
-def bronze_key(job: Job, key: str) -> str:
-    """Where the records of the landing object `key` go."""
-    day = job.arrived_at.strftime("year=%Y/month=%m/day=%d")
-    suffix = "parquet" if job.source.file_format == "parquet" else "json.gz"
-    return f"{job.source.location}{day}/{hashlib.sha256(key.encode()).hexdigest()[:32]}.{suffix}"
+def _is_wanted(job: Job, record: Json) -> bool:
+    """Whether a backfill carries the record. One without a day that can be read is never left out."""
+    text = str(record.get(job.source.event_time) or "")[:10]
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return True
+    return (job.first is None or job.first <= day) and (job.last is None or day <= job.last)
+
+
+def _move(job: Job, key: str, report: Json) -> Json:
+    bucket, _ = job.inbox
+    target = report["moved_to"]
+    job.s3.copy({"Bucket": bucket, "Key": key}, job.landing_bucket, target)
+    body = json.dumps(report, indent=2).encode()
+    job.s3.put_object(Bucket=job.landing_bucket, Key=f"{target}.report.json", Body=body)
+    job.s3.delete_object(Bucket=bucket, Key=key)
+    return report
+
+
+def _carried_before(job: Job, manifest: str) -> Json | None:
+    """The report of the same content, carried under any name; changes of a database may repeat."""
+    if job.source.ingest == "cdc":
+        return None
+    listed = job.s3.list_objects_v2(Bucket=job.landing_bucket, Prefix=manifest)
+    if not listed.get("KeyCount"):
+        return None
+    body = job.s3.get_object(Bucket=job.landing_bucket, Key=manifest)["Body"].read()
+    found: Json = json.loads(body)
+    return found
+
+
+def _window(job: Job) -> str:
+    return f"_{job.first or ''}_{job.last or ''}" if job.first or job.last else ""
+
+
+def _waiting(job: Job) -> Iterator[str]:
+    bucket, prefix = job.inbox
+    pages = job.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
+        yield from (item["Key"] for item in page.get("Contents", []))
 
 
 def _run_start(job_name: str, run_id: str) -> datetime:
@@ -100,103 +208,16 @@ def _run_start(job_name: str, run_id: str) -> datetime:
     return started.astimezone(timezone.utc)
 
 
-def _waiting(job: Job) -> Iterator[str]:
-    pages = job.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=job.landing_bucket, Prefix=job.source.location
-    )
-    for page in pages:
-        yield from (item["Key"] for item in page.get("Contents", []))
+def _digest(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            found.update(chunk)
+    return found.hexdigest()
 
 
-def _decompress(body: bytes) -> tuple[bytes, bool]:
-    """The readable part of a gzip file up to its last whole line, and whether that is all."""
-    parts = []
-    reader = gzip.GzipFile(fileobj=io.BytesIO(body))
-    try:
-        while chunk := reader.read1(1 << 20):
-            parts.append(chunk)
-    except (EOFError, OSError):
-        text = b"".join(parts)
-        return text[: text.rfind(b"\n") + 1], False
-    return b"".join(parts), True
-
-
-def _records(job: Job, key: str, text: bytes, is_whole: bool) -> Iterator[Json]:
-    reader = csv.DictReader(
-        io.StringIO(text.decode(errors="replace"), newline=""), restkey=None, strict=is_whole
-    )
-    for number, row in enumerate(_rows(reader), start=1):
-        arrival = _arrival(job, key, str(number))
-        if None in row or None in row.values():
-            payload = json.dumps(row, default=str, skipkeys=True).encode()
-            yield records.unusable("malformed_row", payload, arrival)
-            continue
-        values = {name: value or None for name, value in row.items()}
-        change = {new: values.pop(old, None) for old, new in _DMS_COLUMNS.items()}
-        record = records.from_fields(job.source, values, arrival, job.key)
-        if job.source.ingest == "cdc":
-            sequence = change["_change_sequence"] or ""
-            record |= {**change, "_change_sequence": sequence.rjust(_CHANGE_SEQUENCE_DIGITS, "0")}
-        yield record
-
-
-def _rows(reader: csv.DictReader[str]) -> Iterator[dict[Any, Any]]:
-    """The reader's rows; a row that csv itself cannot read ends as one without values."""
-    while True:
-        try:
-            yield next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield {None: None}
-
-
-def _arrival(job: Job, key: str, line: str) -> records.Arrival:
-    digest = hashlib.sha256(f"{key}#{line}".encode()).hexdigest()
-    return records.Arrival(record_id=digest[:32], arrived_at=job.arrived_at, delivery_id=key)
-
-
-def _encode(source: rules.Source, rows: list[Json]) -> bytes:
-    if source.file_format == "parquet":
-        return _parquet(source, rows)
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    return gzip.compress(lines.encode(), mtime=0)
-
-
-def _parquet(source: rules.Source, rows: list[Json]) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    types = {
-        "varchar": pa.string(),
-        "integer": pa.int32(),
-        "bigint": pa.int64(),
-        "double": pa.float64(),
-        "boolean": pa.bool_(),
-        "date": pa.date32(),
-        "timestamp": pa.timestamp("ms"),
-    }
-    envelope = {"_record_id", "_delivery_id", "_rejection", "_payload_sha256"}
-    schema = pa.schema(
-        [(column.name, types[column.type]) for column in source.columns.values()]
-        + [(name, pa.string()) for name in sorted(envelope)]
-        + [("_arrived_at", pa.timestamp("ms"))]
-    )
-    table = pa.Table.from_pylist(
-        [{field.name: _python(row.get(field.name), field) for field in schema} for row in rows],
-        schema=schema,
-    )
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="snappy")
-    return buffer.getvalue()
-
-
-def _python(value: Any, field: Any) -> Any:
-    if value is None:
-        return None
-    if str(field.type).startswith("timestamp"):
-        return datetime.fromisoformat(value.replace("Z", "+00:00")).replace(tzinfo=None)
-    return date.fromisoformat(value) if str(field.type).startswith("date") else value
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 if __name__ == "__main__":

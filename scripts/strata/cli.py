@@ -41,6 +41,10 @@ app.add_typer(ingest_app, name="ingest")
 Env = Annotated[
     str | None, typer.Option("--env", help="Environment: local (default), dev, prod, …")
 ]
+_FILES = "CSV, JSON lines (.jsonl), Avro or Parquet files, .gz or not, to drop first"
+_DAY = ["%Y-%m-%d"]
+_FIRST, _LAST = "First day of the event time.", "Last day of the event time."
+_ARRIVED = "Day of arrival in Bronze."
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 
 
@@ -301,7 +305,7 @@ def ingest_stream(
 @ingest_app.command("batch")
 def ingest_batch(
     source: Annotated[str, typer.Argument(help="<system>.<table>, a batch source")],
-    files: Annotated[list[Path] | None, typer.Argument(help="CSV files to drop first")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(help=_FILES)] = None,
     env: Env = None,
 ) -> None:
     """Drop files into landing and carry all that waits there to Bronze."""
@@ -321,9 +325,57 @@ def ingest_cdc(
     _carry(declarations.find(_sources(), source, "cdc"), environment)
 
 
-def _carry(source: declarations.Source, environment: Environment) -> None:
+@ingest_app.command("backfill")
+def ingest_backfill(
+    source: Annotated[str, typer.Argument(help="<system>.<table>, of any kind")],
+    files: Annotated[list[Path], typer.Argument(help=_FILES)],
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help=_FIRST)] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help=_LAST)] = None,
+    env: Env = None,
+) -> None:
+    """Bring history from files to Bronze, masked: what happened from one day to another.
+
+    A file that was carried before is not carried again, so a backfill that was stopped goes on when
+    it is run again. Records without a readable event time come along, to be quarantined.
+    """
+    environment = _ready(env)
+    declared = declarations.find(_sources(), source)
+    dropped = landing.drop(declared, files, environment, client("s3"))
+    console.done(f"{len(dropped)} files dropped into landing")
+    days = {"first": first, "last": last}
+    _carry(declared, environment, **{n: f"{day:%Y-%m-%d}" for n, day in days.items() if day})
+    console.next_step("strata build")
+
+
+@ingest_app.command("replay")
+def ingest_replay(
+    source: Annotated[str, typer.Argument(help="<system>.<table>")],
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help=_ARRIVED)] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help=_ARRIVED)] = None,
+    env: Env = None,
+) -> None:
+    """Redrive what Firehose kept as failed; with --from, let Silver and Gold read Bronze again.
+
+    Silver merges what it has already, so a replay changes nothing but what was missing.
+    """
+    environment = _ready(env)
+    declared = declarations.find(_sources(), source)
+    if first is None:
+        declarations.find(_sources(), source, "stream")
+        _carry(declared, environment, redrive="true")
+        console.next_step("strata build")
+        return
+    until = last or first
+    window = {"bronze_from": f"{first:%Y-%m-%d}", "bronze_until": f"{until:%Y-%m-%d}"}
+    model = f"base_{declared.name.replace('.', '__')}+"
+    with build_lock.exclusive(environment, client("s3")):
+        dbt.run(["build", "--select", model, "--vars", json.dumps(window)])
+    console.done(f"{declared.name}: Bronze of {' to '.join(window.values())} read again")
+
+
+def _carry(source: declarations.Source, environment: Environment, **options: str) -> None:
     glue = client("glue")
-    run = landing.follow(landing.start(source, environment, glue), environment, glue)
+    run = landing.follow(landing.start(source, environment, glue, **options), environment, glue)
     console.done(f"{source.name}: job run {run.run_id} succeeded in {run.seconds} s")
 
 

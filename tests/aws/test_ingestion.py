@@ -11,10 +11,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import avro.schema
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer.testing
+from avro.datafile import DataFileWriter
+from avro.io import DatumWriter
 
 from local_aws.dms.task import Task, replicate
+from strata.cli import app
 from strata.errors import StrataError
 from strata.ingest import landing, stream
 from tests.conftest import Lakehouse
@@ -91,6 +97,12 @@ def bronze_rows(lakehouse: Lakehouse, prefix: str) -> list[dict[str, Any]]:
     return rows
 
 
+def report(lakehouse: Lakehouse, key: str) -> dict[str, Any]:
+    """The report beside a file that was carried."""
+    found: dict[str, Any] = json.loads(body(lakehouse, "landing", f"{key}.report.json"))
+    return found
+
+
 def test_dropped_files_become_parquet_and_their_faults_are_kept(
     lakehouse: Lakehouse, tmp_path: Path
 ) -> None:
@@ -113,8 +125,13 @@ def test_dropped_files_become_parquet_and_their_faults_are_kept(
     assert [row["_rejection"] for row in of_cut].count("truncated_file") == 1
     assert len(of_cut) > 1000
     assert lakehouse.objects("landing", "ticketing/fraud_labels/") == []
-    assert len(lakehouse.objects("landing", "processed/ticketing/fraud_labels/")) == 2
-    assert len(lakehouse.objects("landing", "rejected/ticketing/fraud_labels/")) == 1
+    carried = [f"processed/ticketing/fraud_labels/{file}.csv" for file in ("empty", "good")]
+    assert set(carried) < {*lakehouse.objects("landing", "processed/ticketing/fraud_labels/")}
+    assert report(lakehouse, carried[1])["rejected"] == {
+        "wrong_type:is_fraud": 1, "wrong_type:labelled_at": 1, "malformed_row": 1,
+    }  # fmt: skip
+    cut = report(lakehouse, "rejected/ticketing/fraud_labels/cut.csv.gz")
+    assert cut["records"] == len(of_cut) and cut["rejected"]["truncated_file"] == 1
 
 
 def test_carrying_the_same_file_again_repeats_its_identities(
@@ -128,6 +145,115 @@ def test_carrying_the_same_file_again_repeats_its_identities(
         landing.drop(lakehouse.source(name), files, lakehouse.environment, lakehouse.client("s3"))
         carry(lakehouse, name)
     assert len(bronze_rows(lakehouse, prefix)) == 1
+
+
+def test_json_lines_avro_and_parquet_files_are_carried_and_others_rejected(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
+    lakehouse.clock.set(NOON + timedelta(days=5))
+    name, prefix = "ticketing.fraud_labels", "ticketing/fraud_labels/year=2013/month=03/day=06/"
+    label = {"payment_id": "p1", "is_fraud": True, "labelled_at": datetime(2013, 3, 6, tzinfo=UTC)}
+    line = json.dumps({**label, "labelled_at": "2013-03-06T00:00:00Z"}).encode()
+    (tmp_path / "some.jsonl").write_bytes(b"\xef\xbb\xbf" + line + b"\n\n{broken\n")
+    schema = avro.schema.parse(
+        json.dumps(
+            {
+                "type": "record",
+                "name": "label",
+                "fields": [
+                    {"name": "payment_id", "type": "string"},
+                    {"name": "is_fraud", "type": "boolean"},
+                    {
+                        "name": "labelled_at",
+                        "type": {"type": "long", "logicalType": "timestamp-millis"},
+                    },
+                ],
+            }
+        )
+    )
+    with DataFileWriter((tmp_path / "some.avro").open("wb"), DatumWriter(), schema) as writer:
+        writer.append(label)
+    pq.write_table(pa.Table.from_pylist([label]), tmp_path / "some.parquet")
+    (tmp_path / "some.xlsx").write_bytes(b"PK")
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 and no more")
+    files = sorted(tmp_path.iterdir())
+    landing.drop(lakehouse.source(name), files, lakehouse.environment, lakehouse.client("s3"))
+    carry(lakehouse, name)
+    by_file: dict[str, list[Any]] = {}
+    for row in bronze_rows(lakehouse, prefix):
+        shown = (row["payment_id"], row["is_fraud"], row["labelled_at"], row["_rejection"])
+        by_file.setdefault(row["_delivery_id"].rpartition("/")[2], []).append(shown)
+    good = ("p1", True, datetime(2013, 3, 6), None)
+    assert by_file == {
+        "some.jsonl": [good, (None, None, None, "malformed_json")],
+        "some.avro": [good],
+        "some.parquet": [good],
+        "some.xlsx": [(None, None, None, "unknown_format")],
+        "torn.parquet": [(None, None, None, "corrupt_file")],
+    }
+    rejected = "rejected/ticketing/fraud_labels/some.xlsx"
+    assert report(lakehouse, rejected)["rejected"] == {"unknown_format": 1}
+
+
+def test_a_file_that_was_carried_under_another_name_is_not_carried_again(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
+    lakehouse.clock.set(NOON + timedelta(days=6))
+    name, prefix = "ticketing.fraud_labels", "ticketing/fraud_labels/year=2013/month=03/day=07/"
+    for file in ("first.csv", "second.csv"):
+        path = tmp_path / file
+        path.write_text("payment_id,is_fraud,labelled_at\np7,true,2013-03-07\n")
+        landing.drop(lakehouse.source(name), [path], lakehouse.environment, lakehouse.client("s3"))
+        carry(lakehouse, name)
+    assert len(bronze_rows(lakehouse, prefix)) == 1
+    second = report(lakehouse, "processed/ticketing/fraud_labels/second.csv")
+    assert second["carried_before_as"] == "ticketing/fraud_labels/first.csv"
+
+
+def test_a_backfill_brings_a_stream_s_history_masked_and_only_its_days(
+    lakehouse: Lakehouse, tmp_path: Path
+) -> None:
+    lakehouse.clock.set(NOON + timedelta(days=7))
+    days = ("2012-12-30", "2012-12-31", "2013-01-01", "2013-01-02", "")
+    lines = [
+        json.dumps({"payment_id": f"b{day}", "email": "ada@x.example", "paid_at": day})
+        for day in days
+    ]
+    (tmp_path / "history.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    runner = typer.testing.CliRunner()
+    arguments = ["ingest", "backfill", "ticketing.payments", str(tmp_path / "history.jsonl.gz"),
+                 "--from", "2012-12-31", "--to", "2013-01-01"]  # fmt: skip
+    for _ in range(2):  # the second does nothing
+        result = runner.invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+    (key,) = lakehouse.objects("bronze", "ticketing/payments/year=2013/month=03/day=08/")
+    text = gzip.decompress(body(lakehouse, "bronze", key)).decode()
+    ids = [json.loads(line)["payment_id"] for line in text.splitlines()]
+    assert ids == ["b2012-12-31", "b2013-01-01", "b"]
+    assert "ada@x.example" not in text
+
+
+def test_what_the_masking_function_failed_on_is_redriven_masked(lakehouse: Lakehouse) -> None:
+    lakehouse.clock.set(NOON + timedelta(days=8))
+    function = {"FunctionName": lakehouse.environment.resource("masking")}
+    functions = lakehouse.client("lambda")
+    right = functions.get_function_configuration(**function)["Environment"]["Variables"]
+    wrong = {**right, "MASKING_SECRET": "no-such-secret"}
+    functions.update_function_configuration(**function, Environment={"Variables": wrong})
+    payment = {"payment_id": "r1", "email": "ada@x.example"}
+    errors = "firehose-errors/processing-failed/ticketing/payments/"
+    try:
+        send(lakehouse, "ticketing.payments", [json.dumps(payment).encode()])
+        wait_for(lambda: lakehouse.objects("bronze", errors))
+    finally:
+        functions.update_function_configuration(**function, Environment={"Variables": right})
+    result = typer.testing.CliRunner().invoke(app, ["ingest", "replay", "ticketing.payments"])
+    assert result.exit_code == 0, result.output
+    (key,) = lakehouse.objects("bronze", "ticketing/payments/year=2013/month=03/day=09/")
+    record = json.loads(gzip.decompress(body(lakehouse, "bronze", key)))
+    assert record["payment_id"] == "r1" and record["email"].startswith("v1:")
+    assert record["_arrived_at"].startswith("2013-03-09T12:")
+    assert lakehouse.objects("bronze", errors) == []
 
 
 def test_a_job_that_fails_says_why(lakehouse: Lakehouse) -> None:

@@ -24,7 +24,10 @@ def source(file_format: str = "json") -> rules.Source:
         {"name": "card", "type": "varchar", "mask": "last4"},
         {"name": "name", "type": "varchar", "mask": "redact"},
     ]
-    entry = {"ingest": "stream", "file_format": file_format, "location": "a/b/", "columns": columns}
+    entry = {
+        "ingest": "stream", "file_format": file_format, "location": "a/b/", "event_time": "at",
+        "columns": columns,
+    }  # fmt: skip
     return rules.parse({"a.b": entry})["a.b"]
 
 
@@ -51,6 +54,10 @@ def test_masks_what_is_declared_and_keeps_numbers_as_they_were_written() -> None
         (b"\xff\xfe", "malformed_json"),
         (b"[1]", "not_an_object"),
         (b'"text"', "not_an_object"),
+        (b'{"id": "1", "id": "2"}', "repeated_field"),
+        (b'{"id": {"a": 1, "a": 1}}', "repeated_field"),
+        (b"[" * 100_000, "malformed_json"),
+        (b"\xff{}", "malformed_json"),
     ],
 )
 def test_what_cannot_be_read_is_kept_as_id_hash_and_reason(payload: bytes, reason: str) -> None:
@@ -60,6 +67,14 @@ def test_what_cannot_be_read_is_kept_as_id_hash_and_reason(payload: bytes, reaso
     assert set(record) == {
         "_record_id", "_arrived_at", "_delivery_id", "_rejection", "_payload_sha256",
     }  # fmt: skip
+
+
+def test_text_that_cannot_be_written_is_null_with_its_reason() -> None:
+    payload = b'{"id": "\\ud800", "undeclared": "\\udfff", "count": 1e400, "name": "a\\u0000b"}'
+    record = records.from_json(source("parquet"), payload, ARRIVAL, KEY)
+    assert record["id"] is None and record["undeclared"] is None and record["count"] is None
+    assert record["_rejection"] == "invalid_text:id|invalid_text:undeclared|wrong_type:count"
+    json.dumps(record).encode()
 
 
 def test_a_field_name_from_outside_never_passes() -> None:

@@ -37,18 +37,42 @@ def from_json(source: Source, payload: bytes, arrival: Arrival, key: Key) -> Jso
     """The Bronze record of a JSON payload."""
     try:
         # Numbers stay as they were written: 12.0 is not 12, and 0.1 is not a binary fraction.
-        fields = json.loads(payload.decode(), parse_float=str, parse_int=str, parse_constant=str)
-    except ValueError:
-        return unusable("malformed_json", payload, arrival)
+        fields = json.loads(
+            payload.decode(),
+            parse_float=str,
+            parse_int=str,
+            parse_constant=str,
+            object_pairs_hook=_object,
+        )
+    except _RepeatedField:
+        return unusable("repeated_field", digest(payload), arrival)
+    except (ValueError, RecursionError):
+        return unusable("malformed_json", digest(payload), arrival)
     if not isinstance(fields, dict):
-        return unusable("not_an_object", payload, arrival)
+        return unusable("not_an_object", digest(payload), arrival)
     return from_fields(source, fields, arrival, key)
 
 
-def unusable(reason: str, payload: bytes, arrival: Arrival) -> Json:
+class _RepeatedField(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Json:
+    """A JSON object; of a name that it has twice, nobody knows which value is meant."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise _RepeatedField
+    return made
+
+
+def digest(payload: bytes) -> str:
+    """The hash by which a payload that cannot be read is known."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+def unusable(reason: str, payload_sha256: str, arrival: Arrival) -> Json:
     """The Bronze record of a payload that cannot be read, hence not masked: id, hash and reason."""
-    digest = hashlib.sha256(payload).hexdigest()
-    return {**_envelope(arrival), "_rejection": reason, "_payload_sha256": digest}
+    return {**_envelope(arrival), "_rejection": reason, "_payload_sha256": payload_sha256}
 
 
 def from_fields(source: Source, fields: Json, arrival: Arrival, key: Key) -> Json:
@@ -60,11 +84,16 @@ def from_fields(source: Source, fields: Json, arrival: Arrival, key: Key) -> Jso
         if not _FIELD_NAME.fullmatch(folded):
             reasons.append("invalid_field_name")
             continue
+        text = as_text(value)
+        if text is not None and not _is_text(text):
+            record[folded] = None
+            reasons.append(f"invalid_text:{folded}")
+            continue
         column = source.columns.get(folded)
         if column is None:
-            record[folded] = _undeclared(source, value)
+            # Where some columns hold personal data, one that nobody declared may hold it too.
+            record[folded] = REDACTED if source.has_personal_data else text
             continue
-        text = as_text(value)
         if text is not None and column.mask:
             text = mask(text, column.mask, key)
         try:
@@ -87,11 +116,6 @@ def _envelope(arrival: Arrival) -> Json:
     }
 
 
-def _undeclared(source: Source, value: Any) -> str | None:
-    """Where some columns hold personal data, a field that nobody declared may hold it too."""
-    return REDACTED if source.has_personal_data else as_text(value)
-
-
 def as_text(value: Any) -> str | None:
     """A leaf as the text it was; null stays null, nested values are JSON."""
     if value is None or isinstance(value, str):
@@ -99,6 +123,15 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return json.dumps(value, separators=(",", ":"))
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written: lone surrogates (or bytes that were no UTF-8) cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def typed(text: str | None, column: Column) -> Any:

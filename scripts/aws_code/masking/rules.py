@@ -25,6 +25,7 @@ class Source:
     ingest: str
     file_format: str
     location: str
+    event_time: str
     columns: dict[str, Column]
 
     @property
@@ -41,6 +42,7 @@ def parse(document: dict[str, Any]) -> dict[str, Source]:
             ingest=entry["ingest"],
             file_format=entry["file_format"],
             location=entry["location"],
+            event_time=entry["event_time"],
             columns={
                 column["name"]: Column(column["name"], column["type"], column.get("mask"))
                 for column in entry["columns"]

@@ -29,6 +29,7 @@ def masking_rules(sources: list[Source]) -> dict[str, Any]:
             "ingest": source.ingest,
             "file_format": source.file_format,
             "location": source.location,
+            "event_time": source.event_time,
             "columns": [
                 {"name": column.name, "type": column.type, "mask": column.mask}
                 for column in source.columns

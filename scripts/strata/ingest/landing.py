@@ -12,6 +12,7 @@ from strata.errors import StrataError
 
 _FINISHED = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR")
 _LONGEST_WAIT = 15.0
+_OPTIONS = {"first": "from", "last": "to"}
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,14 @@ def drop(source: Source, files: Iterable[Path], environment: Environment, s3: An
     return keys
 
 
-def start(source: Source, environment: Environment, glue: Any) -> str:
-    """Start the landing job for one source; returns the run's id."""
+def start(source: Source, environment: Environment, glue: Any, **options: str) -> str:
+    """Start the landing job for one source; returns the run's id.
+
+    `options` are the job's own: `first` and `last` (days) of a backfill, `redrive="true"`.
+    """
+    named = {f"--{_OPTIONS.get(name, name)}": value for name, value in options.items()}
     run: str = glue.start_job_run(
-        JobName=environment.resource("landing"), Arguments={"--source": source.name}
+        JobName=environment.resource("landing"), Arguments={"--source": source.name, **named}
     )["JobRunId"]
     return run
 
