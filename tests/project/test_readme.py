@@ -33,11 +33,8 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_newcomer_adds_a_source(empty_lakehouse: Lakehouse, checkout: Path) -> None:
-    (declaration,) = blocks("Add a source of your own", "yaml")
-    (checkout / "models/bronze/shop.yml").write_text(declaration)
-    dbt.run(["seed"], checkout, quiet=True)  # as the demo leaves it
-    script = "".join(blocks("Add a source of your own", "console"))
+def shell(checkout: Path, script: str) -> str:
+    """What a newcomer's shell prints for `script`, which has to succeed."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=checkout,
@@ -47,10 +44,22 @@ def test_a_newcomer_adds_a_source(empty_lakehouse: Lakehouse, checkout: Path) ->
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "a@shop.example" not in done.stdout
-    ((order_id, email, ordered_at),) = query.rows(
-        "select order_id, email, ordered_at from silver.stg_shop__orders",
-        empty_lakehouse.client("athena"),
-    )
+    return done.stdout
+
+
+def test_a_newcomer_adds_a_source(empty_lakehouse: Lakehouse, checkout: Path) -> None:
+    (declaration,) = blocks("Add a source of your own", "yaml")
+    (checkout / "models/bronze/shop.yml").write_text(declaration)
+    dbt.run(["seed"], checkout, quiet=True)  # as the demo leaves it
+    printed = shell(checkout, "".join(blocks("Add a source of your own", "console")))
+    assert "a@shop.example" not in printed
+    athena = empty_lakehouse.client("athena")
+    orders = "select order_id, email, ordered_at, _arrived_at from silver.stg_shop__orders"
+    ((order_id, email, ordered_at, arrived_at),) = before = query.rows(orders, athena)
     assert (order_id, ordered_at) == ("1", "2013-01-20 10:00:00.000000")
     assert email and "shop.example" not in email
+
+    query.rows("delete from silver.base_shop__orders", athena)
+    assert query.rows(orders, athena) == [] and arrived_at
+    shell(checkout, f".venv/bin/strata ingest replay shop.orders --from {arrived_at[:10]}")
+    assert query.rows(orders, athena) == before
