@@ -1,8 +1,9 @@
 """`strata`: the command line. Each command is safe to repeat and says what to do next."""
 
+import difflib
 import json
 import sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_aws.clock import Clock
 from local_aws.settings import Settings
 from strata import console, dbt, declarations, docs, doctor, local, query
-from strata.catalog import scaffold
+from strata.catalog import discover, drift, observed, scaffold
 from strata.catalog.plan import Plan, apply_plan, make_plan
 from strata.deploy import code, stacks
 from strata.environment import PROJECT, Environment, choose, client, shell_exports
@@ -255,6 +256,88 @@ def catalog_scaffold(
         console.done(str(path.relative_to(PROJECT)))
     console.next_step("add the rules of the source to the base_ model, names to the stg_ model")
     console.next_step(f"strata build --select source:{source}+")
+
+
+@catalog_app.command("drift")
+def catalog_drift(
+    source: Annotated[str | None, typer.Argument(help="<system>.<table>; all without it")] = None,
+    days: Annotated[int, typer.Option(help="How many days of arrival to look at.", min=1)] = 7,
+    write: Annotated[
+        bool, typer.Option("--write", help="Change the YAML of `evolve` sources.")
+    ] = False,
+    env: Env = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what arrived in Bronze with what is declared.
+
+    A source's `drift` decides: `strict` makes this command fail, `warn` tells, and `evolve` shows the
+    declaration with the new columns and wider types as a patch. Exit code 1: a strict source differs.
+    """
+    environment = _ready(env)
+    sources = _sources()
+    chosen = [declarations.find(sources, source)] if source else sources
+    today = (_clock().now() if environment.is_local else datetime.now(UTC)).date()
+    bucket, s3 = environment.bucket("bronze"), client("s3")
+    found = {}
+    with console.progress() as bar:
+        for declared in bar.track(chosen, description="looking at Bronze"):
+            arrived = observed.in_bronze(declared, bucket, s3, today, days)
+            found[declared] = drift.changes(declared, arrived)
+    if as_json:
+        print(json.dumps({s.name: [vars(change) for change in c] for s, c in found.items()}))
+    else:
+        _print_drift(found, write)
+    if any(s.drift == "strict" and any(c.breaks for c in changes) for s, changes in found.items()):
+        raise typer.Exit(1)
+
+
+def _print_drift(found: dict[declarations.Source, list[drift.Change]], write: bool) -> None:
+    rows = [
+        (
+            declared.name,
+            declared.drift,
+            change.kind,
+            change.column,
+            change.declared,
+            change.observed,
+        )
+        for declared, changes in found.items()
+        for change in changes
+    ]
+    if not rows:
+        console.done(f"{len(found)} sources arrive as declared")
+        return
+    columns = ("source", "policy", "change", "column", "declared", "arrives as")
+    console.out.print(console.table("Drift", columns, rows))
+    for declared, changes in found.items():
+        path = PROJECT / declared.file
+        before = path.read_text()
+        after = drift.evolved(declared, changes, before)
+        if declared.drift != "evolve" or after == before:
+            continue
+        if write:
+            path.write_text(after)
+            console.done(f"{declared.file} changed")
+            console.next_step(
+                f"git diff {declared.file}, strata catalog apply, and the base_ model"
+            )
+        else:
+            patch = difflib.unified_diff(
+                before.splitlines(True), after.splitlines(True), declared.file, declared.file
+            )
+            print("".join(patch), end="")
+            console.next_step(f"strata catalog drift {declared.name} --write")
+
+
+@catalog_app.command("discover")
+def catalog_discover(
+    address: Annotated[str, typer.Argument(help="s3://bucket/prefix/ with files")],
+    name: Annotated[str, typer.Argument(help="<system>.<table>, as it is to be declared")],
+    env: Env = None,
+) -> None:
+    """Print the declaration of files that nobody has declared, to start from."""
+    _ready(env)
+    print(discover.declaration(name, observed.in_files(address, client("s3"))), end="")
 
 
 def _apply_catalog(

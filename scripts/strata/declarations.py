@@ -11,6 +11,7 @@ Json = dict[str, Any]
 INGEST = ("stream", "cdc", "batch")
 FORMATS = ("json", "parquet")
 MASKS = ("hash", "redact", "last4")
+DRIFT = ("strict", "evolve", "warn")
 _TYPE = re.compile(
     r"varchar|integer|bigint|double|boolean|date|timestamp|decimal\(\d{1,2},\s*\d{1,2}\)"
 )
@@ -34,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Source:
-    """A declared source table; `name` is `<system>.<table>`."""
+    """A declared source table; `name` is `<system>.<table>`, `file` the YAML that declares it."""
 
     name: str
     database: str
@@ -48,6 +49,8 @@ class Source:
     owner: str
     description: str
     columns: tuple[Column, ...]
+    drift: str
+    file: str
 
 
 def sources(manifest: Json) -> list[Source]:
@@ -74,6 +77,7 @@ def _source(node: Json) -> Source:
     for member, of, allowed in (
         ("ingest", meta, INGEST),
         ("file_format", external, FORMATS),
+        ("drift", {"drift": "warn", **meta}, DRIFT),
     ):
         if of.get(member) not in allowed:
             raise StrataError(
@@ -105,6 +109,8 @@ def _source(node: Json) -> Source:
         owner=meta["owner"],
         description=node["description"].strip(),
         columns=columns,
+        drift=meta.get("drift", "warn"),
+        file=node["original_file_path"],
     )
 
 

@@ -18,7 +18,7 @@ Put = Callable[[Path, str], None]
 _OBJECT_BYTES = 256 * 1024 * 1024
 _ROW_GROUP = 50_000
 
-_ENVELOPE = ("_delivery_id", "_payload_sha256", "_record_id", "_rejection")
+_ENVELOPE = ("_delivery_id", "_payload_sha256", "_record_id", "_rejection", "_undeclared")
 
 
 class Objects:

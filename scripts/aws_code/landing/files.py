@@ -54,12 +54,17 @@ def read(path: Path, name: str) -> Iterator[Item]:
     One that cannot be read to its end has a last item that says so: `truncated_file`,
     `corrupt_file` or `too_large`. Raises UnknownFormat.
     """
+    extension = format_of(name)
+    if extension is None:
+        known = ", ".join(_READERS)
+        raise UnknownFormat(f"{name}: its name ends in none of {known} (with .gz or without)")
+    return _to_the_end(_READERS[extension], path, is_packed=name.lower().endswith(".gz"))
+
+
+def format_of(name: str) -> str | None:
+    """The extension by which a file of this name is read."""
     stem = name.lower()[:-3] if name.lower().endswith(".gz") else name.lower()
-    for extension, reader in _READERS.items():
-        if stem.endswith(extension):
-            return _to_the_end(reader, path, is_packed=stem != name.lower())
-    known = ", ".join(_READERS)
-    raise UnknownFormat(f"{name}: its name ends in none of {known} (with .gz or without)")
+    return next((extension for extension in _READERS if stem.endswith(extension)), None)
 
 
 def read_firehose_errors(path: Path) -> Iterator[Item]:

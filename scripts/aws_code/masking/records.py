@@ -78,6 +78,7 @@ def unusable(reason: str, payload_sha256: str, arrival: Arrival) -> Json:
 def from_fields(source: Source, fields: Json, arrival: Arrival, key: Key) -> Json:
     """The Bronze record of named values: masked, and typed where the table is Parquet."""
     record: Json = {}
+    undeclared: Json = {}
     reasons = []
     for name, value in fields.items():
         folded = name.strip().lower()
@@ -92,7 +93,7 @@ def from_fields(source: Source, fields: Json, arrival: Arrival, key: Key) -> Jso
         column = source.columns.get(folded)
         if column is None:
             # Where some columns hold personal data, one that nobody declared may hold it too.
-            record[folded] = REDACTED if source.has_personal_data else text
+            undeclared[folded] = REDACTED if source.has_personal_data else text
             continue
         if text is not None and column.mask:
             text = mask(text, column.mask, key)
@@ -101,6 +102,10 @@ def from_fields(source: Source, fields: Json, arrival: Arrival, key: Key) -> Jso
         except ValueError:
             record[folded] = None
             reasons.append(f"wrong_type:{folded}")
+    if source.file_format == "json":
+        record = {**undeclared, **record}
+    elif undeclared:
+        record["_undeclared"] = json.dumps(undeclared)
     return {**record, **_envelope(arrival), "_rejection": "|".join(sorted(set(reasons))) or None}
 
 

@@ -24,6 +24,8 @@ CDC_ENVELOPE = {
     "_committed_at": "When the source committed the change, UTC",
     "_change_sequence": "Order of the changes; zeros for the full load",
 }
+#: JSON keeps every field that arrives, Parquet the declared columns only.
+PARQUET_ENVELOPE = {"_undeclared": "Fields that are not declared, as a JSON object"}
 _JSON_STORAGE = {
     "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
     "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
@@ -85,7 +87,11 @@ def _columns(source: Source) -> list[Json]:
 
 def _envelope(source: Source) -> list[Json]:
     arrived = "timestamp" if source.file_format == "parquet" else "string"
-    columns = {**ENVELOPE, **(CDC_ENVELOPE if source.ingest == "cdc" else {})}
+    columns = {
+        **ENVELOPE,
+        **(CDC_ENVELOPE if source.ingest == "cdc" else {}),
+        **(PARQUET_ENVELOPE if source.file_format == "parquet" else {}),
+    }
     return [
         {"Name": name, "Type": arrived if name == "_arrived_at" else "string", "Comment": comment}
         for name, comment in columns.items()
