@@ -15,6 +15,7 @@ ENVIRONMENT = Environment("local", "000000000000", "us-east-1")
 SOURCE = Source(
     name="a.b", database="bronze_a", table="b", location="a/b/", file_format="json",
     ingest="stream", key=("id",), event_time="at", start="2013-01-01", owner="ops", description="", columns=(),
+    drift="warn", file="a.yml",
 )  # fmt: skip
 
 
