@@ -14,7 +14,7 @@ import pytest
 from local_aws.clock import Clock
 from local_aws.settings import Settings
 from strata import dbt, declarations, local
-from strata.cli import deploy_all
+from strata.cli.deploy import deploy_all
 from strata.environment import PROJECT, Environment, choose, client
 
 DBT_PROJECT = (

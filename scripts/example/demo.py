@@ -14,7 +14,7 @@ from example.stage import Record, Stage, days
 from example.summary import print_numbers, print_summary
 from local_aws.settings import Settings
 from strata import console, dbt, declarations, docs, local
-from strata.cli import deploy_all
+from strata.cli.deploy import deploy_all
 from strata.environment import Environment, choose, client
 from strata.errors import StrataError
 from strata.operate import build_lock

@@ -14,6 +14,7 @@ import yaml
 from strata import cli, declarations
 from strata.catalog import drift, observed
 from strata.catalog.drift import Change
+from strata.cli import catalog
 from strata.environment import PROJECT
 from strata.ingest import stream
 from tests.conftest import Lakehouse
@@ -65,7 +66,7 @@ def test_new_renamed_and_wider_columns_become_a_patch_of_an_evolving_source(
 
     copy = tmp_path / "models/bronze"
     shutil.copytree(PROJECT / "models/bronze", copy)
-    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    monkeypatch.setattr(catalog, "PROJECT", tmp_path)
     before = (copy / "flight_ops.yml").read_text()
     shown = invoke("drift", "flight_ops.flight_events", "--days", "1").stdout
     assert "+          - name: gate\n" in shown

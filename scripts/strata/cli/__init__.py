@@ -1,0 +1,126 @@
+"""`strata`: the command line. Each command is safe to repeat and says what to do next."""
+
+import json
+import sys
+from importlib.metadata import entry_points
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_aws.settings import Settings
+from strata import console, dbt, docs, doctor, query
+from strata.cli import catalog, ingest, local
+from strata.cli.common import AsJson, Env, declared_sources, ready
+from strata.cli.deploy import deploy_all
+from strata.environment import client, shell_exports
+from strata.errors import StrataError
+from strata.operate import build_lock
+from strata.operate.cost import price
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Strata: an AWS lakehouse as a dbt project, on a laptop and in your account.",
+    epilog="Start with: make demo. Every command works on the laptop (--env local, the default) "
+    "and on AWS.",
+)
+app.add_typer(local.app, name="local")
+app.add_typer(catalog.app, name="catalog")
+app.add_typer(ingest.app, name="ingest")
+
+
+def main() -> None:
+    """Run the command line; a failure ends with what was wrong and what to do, and exit code 1."""
+    for plugin in entry_points(group="strata.commands"):
+        app.add_typer(plugin.load())
+    try:
+        app()
+    except StrataError as error:
+        _fail(error.message, error.hint)
+    except ClientError as error:
+        _fail(str(error), "is everything deployed? strata deploy; strata doctor says more")
+    except (BotoCoreError, ValueError) as error:
+        _fail(str(error), "strata doctor says more")
+    except KeyboardInterrupt:
+        _fail("interrupted", "run the same command again: it goes on where it was")
+
+
+def _fail(message: str, hint: str) -> None:
+    console.err.print(f"[bold red]error:[/] {message}", markup=True, soft_wrap=True)
+    if hint:
+        console.err.print(f"[yellow]do:[/] {hint}", soft_wrap=True)
+    sys.exit(1)
+
+
+@app.command("env")
+def env_command() -> None:
+    """Print shell lines so that dbt, boto3 and the AWS CLI use the local AWS.
+
+    eval "$(.venv/bin/strata env)"
+    """
+    print(shell_exports(Settings.from_env()))
+
+
+@app.command("doctor")
+def doctor_command(env: Env = None, as_json: AsJson = False) -> None:
+    """Check this machine and the environment, and say what to do about each fault."""
+    checks = doctor.examine(env)
+    if as_json:
+        print(json.dumps([check.__dict__ for check in checks]))
+    else:
+        for check in checks:
+            mark = "[green]✓[/]" if check.is_good else "[red]✗[/]"
+            console.out.print(f"{mark} {check.what}: {check.finding}")
+            if check.hint and not check.is_good:
+                console.out.print(f"  [yellow]do:[/] {check.hint}")
+    if not all(check.is_good for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command("deploy")
+def deploy_command(env: Env = None) -> None:
+    """Deploy the CloudFormation stacks and the catalog: what is up to date is left alone."""
+    deploy_all(ready(env), declared_sources())
+    console.next_step("strata ingest --help, then strata build")
+
+
+@app.command("docs")
+def docs_command(env: Env = None) -> None:
+    """Make the lineage docs: one static page, and column-level lineage beside it."""
+    ready(env)
+    page = docs.generate()
+    console.done(f"{page} and {page.parent / 'lineage'}")
+
+
+@app.command("query")
+def query_command(
+    sql: Annotated[str, typer.Argument(help="Athena SQL, one statement")],
+    env: Env = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a query through Athena and print its rows, the bytes it scanned and their price."""
+    ready(env)
+    result = query.run(sql, client("athena"))
+    if as_json:
+        print(json.dumps([dict(zip(result.columns, row, strict=True)) for row in result.rows]))
+        return
+    if result.columns:
+        rows = [["NULL" if cell is None else cell for cell in row] for row in result.rows]
+        console.out.print(console.table(sql.split("\n")[0], result.columns, rows))
+    console.done(
+        f"{len(result.rows):,} rows, {result.scanned_bytes:,} bytes scanned, "
+        f"{price(result.scanned_bytes):.5f} USD, {result.milliseconds:,} ms"
+    )
+
+
+@app.command("build", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def build_command(context: typer.Context, env: Env = None) -> None:
+    """Run `dbt build` in the environment; further arguments go to dbt (--select, --vars, …).
+
+    One build at a time: a second one of the same schemas is refused.
+    """
+    environment = ready(env)
+    with build_lock.exclusive(environment, client("s3")):
+        dbt.run(["build", *context.args])
+    console.next_step('strata docs, or query with any Athena client: eval "$(strata env)"')

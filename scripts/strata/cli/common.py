@@ -1,0 +1,27 @@
+"""What the commands share: their options, the environment and the declarations."""
+
+from typing import Annotated
+
+import typer
+
+from local_aws.settings import Settings
+from strata import dbt, declarations, local
+from strata.environment import Environment, choose
+
+Env = Annotated[
+    str | None, typer.Option("--env", help="Environment: local (default), dev, prod, …")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+
+def ready(env: str | None) -> Environment:
+    """The environment of a command; the local one must be up."""
+    environment = choose(env)
+    if environment.is_local:
+        local.require_up(Settings.from_env())
+    return environment
+
+
+def declared_sources() -> list[declarations.Source]:
+    """The sources that the project declares."""
+    return declarations.sources(dbt.manifest())

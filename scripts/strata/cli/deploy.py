@@ -1,0 +1,24 @@
+"""The deployment of everything that an environment has."""
+
+from strata import console, declarations
+from strata.cli.catalog import apply_catalog
+from strata.deploy import code, stacks
+from strata.environment import Environment, client
+
+
+def deploy_all(environment: Environment, sources: list[declarations.Source]) -> None:
+    """Deploy all stacks in their order, the catalog among them."""
+    cloudformation = client("cloudformation")
+
+    def deploy(stack: stacks.Stack) -> None:
+        console.done(f"{stack.name}: {stacks.deploy(stack, cloudformation)}")
+
+    deploy(stacks.storage_stack(environment))
+    artifacts = code.upload(sources, environment.bucket("artifacts"), client("s3"))
+    for stack in stacks.shared_stacks(environment, artifacts):
+        deploy(stack)
+    # Firehose reads the Glue tables of the sources that it converts: they come before the streams.
+    apply_catalog(sources, environment, allow_breaking=False)
+    for source in sources:
+        if source.ingest == "stream":
+            deploy(stacks.source_stack(source, environment))

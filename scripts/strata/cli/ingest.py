@@ -1,0 +1,122 @@
+"""`strata ingest`: records, files and history on their way to Bronze."""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from strata import console, dbt, declarations
+from strata.cli.common import Env, declared_sources, ready
+from strata.environment import Environment, client
+from strata.ingest import landing, stream
+from strata.operate import build_lock
+
+app = typer.Typer(no_args_is_help=True, help="Bring records and files to Bronze.")
+
+_FILES = "CSV, JSON lines (.jsonl), Avro or Parquet files, .gz or not, to drop first"
+_DAY = ["%Y-%m-%d"]
+_FIRST, _LAST = "First day of the event time.", "Last day of the event time."
+_ARRIVED = "Day of arrival in Bronze."
+
+
+@app.command("stream")
+def ingest_stream(
+    source: Annotated[str, typer.Argument(help="<system>.<table>, a stream source")],
+    file: Annotated[
+        typer.FileBinaryRead, typer.Argument(help="JSON lines; - for standard input")
+    ] = sys.stdin.buffer,  # type: ignore[assignment]
+    env: Env = None,
+) -> None:
+    """Send JSON lines to a source's stream; Firehose brings them to Bronze, masked."""
+    environment = ready(env)
+    declared = declarations.find(declared_sources(), source, "stream")
+    lines = (line.rstrip(b"\r\n") for line in file if line.strip())
+    with console.progress() as bar:
+        task = bar.add_task(f"sending to {source}", total=None)
+        sent = stream.send(
+            declared, lines, environment, client("kinesis"), lambda n: bar.advance(task, n)
+        )
+    console.done(f"{sent.records:,} records sent to {environment.resource(source)}")
+    console.next_step("Firehose writes them within its buffer interval; then strata build")
+
+
+@app.command("batch")
+def ingest_batch(
+    source: Annotated[str, typer.Argument(help="<system>.<table>, a batch source")],
+    files: Annotated[list[Path] | None, typer.Argument(help=_FILES)] = None,
+    env: Env = None,
+) -> None:
+    """Drop files into landing and carry all that waits there to Bronze."""
+    environment = ready(env)
+    declared = declarations.find(declared_sources(), source, "batch")
+    dropped = landing.drop(declared, files or [], environment, client("s3"))
+    console.done(f"{len(dropped)} files dropped into landing")
+    _carry(declared, environment)
+
+
+@app.command("cdc")
+def ingest_cdc(
+    source: Annotated[str, typer.Argument(help="<system>.<table>, a cdc source")], env: Env = None
+) -> None:
+    """Carry the change files that DMS has written for a source to Bronze."""
+    environment = ready(env)
+    _carry(declarations.find(declared_sources(), source, "cdc"), environment)
+
+
+@app.command("backfill")
+def ingest_backfill(
+    source: Annotated[str, typer.Argument(help="<system>.<table>, of any kind")],
+    files: Annotated[list[Path], typer.Argument(help=_FILES)],
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help=_FIRST)] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help=_LAST)] = None,
+    env: Env = None,
+) -> None:
+    """Bring history from files to Bronze, masked: what happened from one day to another.
+
+    A file that was carried before is not carried again, so a backfill that was stopped goes on when
+    it is run again. Records without a readable event time come along, to be quarantined.
+    """
+    environment = ready(env)
+    declared = declarations.find(declared_sources(), source)
+    dropped = landing.drop(declared, files, environment, client("s3"))
+    console.done(f"{len(dropped)} files dropped into landing")
+    days = {"first": first, "last": last}
+    _carry(declared, environment, **{n: f"{day:%Y-%m-%d}" for n, day in days.items() if day})
+    console.next_step("strata build")
+
+
+@app.command("replay")
+def ingest_replay(
+    source: Annotated[str, typer.Argument(help="<system>.<table>")],
+    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help=_ARRIVED)] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help=_ARRIVED)] = None,
+    env: Env = None,
+) -> None:
+    """Redrive what Firehose kept as failed; with --from, let Silver and Gold read Bronze again.
+
+    Silver merges what it has already, so a replay changes nothing but what was missing.
+    """
+    environment = ready(env)
+    declared = declarations.find(declared_sources(), source)
+    if first is None:
+        declarations.find(declared_sources(), source, "stream")
+        _carry(declared, environment, redrive="true")
+        console.next_step("strata build")
+        return
+    until = last or first
+    window = {"bronze_from": f"{first:%Y-%m-%d}", "bronze_until": f"{until:%Y-%m-%d}"}
+    model = f"base_{declared.name.replace('.', '__')}+"
+    with build_lock.exclusive(environment, client("s3")):
+        # A unit test brings its own rows, which are not of these days.
+        dbt.run(["build", "--exclude-resource-type", "unit_test", "--select", model,
+                 "--vars", json.dumps(window)])  # fmt: skip
+    console.done(f"{declared.name}: Bronze of {' to '.join(window.values())} read again")
+
+
+def _carry(source: declarations.Source, environment: Environment, **options: str) -> None:
+    glue = client("glue")
+    run = landing.follow(landing.start(source, environment, glue, **options), environment, glue)
+    console.done(f"{source.name}: job run {run.run_id} succeeded in {run.seconds} s")
