@@ -24,19 +24,23 @@ Json = dict[str, Any]
 
 
 def handler(event: Json, context: Any) -> Json:
-    """Answer one Firehose transformation event."""
+    """Answer one Firehose transformation event, of a Kinesis stream or of an MSK topic.
+
+    https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-status-model.html
+    """
     source = _sources()[_source_name(event["deliveryStreamArn"])]
     key = _key()
     unreadable: list[Json] = []
     answers = []
     for item in event["records"]:
-        payload = base64.b64decode(item["data"])
+        data = "kafkaRecordValue" if "kafkaRecordValue" in item else "data"
+        payload = base64.b64decode(item[data])
         record = records.from_json(source, payload, _arrival(item, event["invocationId"]), key)
         if record["_payload_sha256"]:
-            unreadable.append({"_record_id": record["_record_id"], "data": item["data"]})
+            unreadable.append({"_record_id": record["_record_id"], "data": item[data]})
         # Firehose joins records as they are: the newline is ours to add.
-        data = base64.b64encode((json.dumps(record) + "\n").encode()).decode()
-        answers.append({"recordId": item["recordId"], "result": "Ok", "data": data})
+        masked = base64.b64encode((json.dumps(record) + "\n").encode()).decode()
+        answers.append({"recordId": item["recordId"], "result": "Ok", data: masked})
     if unreadable:
         _keep_in_landing(source.location, event["invocationId"], unreadable)
     return {"records": answers}
@@ -48,12 +52,21 @@ def _source_name(stream_arn: str) -> str:
 
 
 def _arrival(item: Json, delivery_id: str) -> records.Arrival:
-    metadata = item["kinesisRecordMetadata"]
     return records.Arrival(
-        record_id=f"{metadata['shardId']}:{metadata['sequenceNumber']}",
+        record_id=_record_id(item),
         arrived_at=datetime.fromtimestamp(item["approximateArrivalTimestamp"] / 1000, timezone.utc),
         delivery_id=delivery_id,
     )
+
+
+def _record_id(item: Json) -> str:
+    """The record's place in its source, which a redelivery repeats."""
+    if kinesis := item.get("kinesisRecordMetadata"):
+        return f"{kinesis['shardId']}:{kinesis['sequenceNumber']}"
+    if msk := item.get("mskRecordMetadata"):
+        return f"{msk['partitionId']}:{msk['offset']}"
+    found: str = item["recordId"]
+    return found
 
 
 def _keep_in_landing(location: str, invocation_id: str, unreadable: list[Json]) -> None:

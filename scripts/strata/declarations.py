@@ -35,7 +35,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Source:
-    """A declared source table; `name` is `<system>.<table>`, `file` the YAML that declares it."""
+    """A declared source table; `name` is `<system>.<table>`, `file` the YAML that declares it.
+
+    A stream with a `kafka_topic` comes from Amazon MSK instead of a Kinesis stream of its own.
+    """
 
     name: str
     database: str
@@ -51,6 +54,7 @@ class Source:
     columns: tuple[Column, ...]
     drift: str
     file: str
+    kafka_topic: str | None = None
 
 
 def sources(manifest: Json) -> list[Source]:
@@ -111,6 +115,7 @@ def _source(node: Json) -> Source:
         columns=columns,
         drift=meta.get("drift", "warn"),
         file=node["original_file_path"],
+        kafka_topic=meta.get("kafka_topic"),
     )
 
 

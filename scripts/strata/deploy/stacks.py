@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,10 +64,24 @@ def source_stack(source: Source, environment: Environment) -> Stack:
         "Database": source.database,
         "Table": source.table,
         "FileFormat": source.file_format,
+        **_kafka(source, environment),
     }
     # Stack names take letters, digits and hyphens only.
     name = source.name.replace(".", "-").replace("_", "-")
     return Stack(environment.resource(f"stream-{name}"), "stream_source.yaml", parameters)
+
+
+def _kafka(source: Source, environment: Environment) -> dict[str, str]:
+    """Where the records of a Kafka topic come from. The laptop has no Kafka: Kinesis stands in."""
+    if source.kafka_topic is None or environment.is_local:
+        return {}
+    cluster = os.environ.get("STRATA_MSK_CLUSTER_ARN")
+    if not cluster:
+        raise StrataError(
+            f"{source.name} comes from the Kafka topic {source.kafka_topic}, and no cluster is named",
+            "export STRATA_MSK_CLUSTER_ARN=arn:aws:kafka:…",
+        )
+    return {"MskClusterArn": cluster, "MskTopic": source.kafka_topic}
 
 
 def deploy(stack: Stack, cloudformation: Any) -> str:
