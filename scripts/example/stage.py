@@ -22,7 +22,7 @@ from local_aws.settings import Settings
 from strata import declarations
 from strata.environment import Environment, client
 from strata.errors import StrataError
-from strata.ingest import landing, stream
+from strata.ingest import jobs, landing, stream
 
 _STREAMS = ("flight_ops.flight_events", "weather.station_readings", "ticketing.payments")
 _ARRIVAL = clock_time(0, 5, tzinfo=UTC)  # a day's records arrive just after it has ended
@@ -161,7 +161,7 @@ class Stage:
         waiting = [source for source in self.sources if source.ingest != "stream"]
         for start in range(0, len(waiting), 2):
             pair = waiting[start : start + 2]
-            runs = [landing.start(source, self.environment, glue) for source in pair]
+            runs = [jobs.start("landing", s, self.environment, glue, {}) for s in pair]
             for run in runs:
-                landing.follow(run, self.environment, glue)
+                jobs.follow(run, glue)
                 progress(1)

@@ -1,6 +1,7 @@
 """Ingestion through the real paths: what arrives, masked, and what happens to what is wrong."""
 
 import base64
+import dataclasses
 import gzip
 import io
 import json
@@ -22,7 +23,7 @@ from avro.io import DatumWriter
 from local_aws.dms.task import Task, replicate
 from strata.cli import app
 from strata.errors import StrataError
-from strata.ingest import landing, stream
+from strata.ingest import jobs, landing, stream
 from tests.conftest import Lakehouse
 
 NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
@@ -84,8 +85,8 @@ def test_a_converted_stream_is_parquet_with_wrong_types_as_null(lakehouse: Lakeh
 def carry(lakehouse: Lakehouse, name: str) -> None:
     """Run the landing job for a source."""
     glue = lakehouse.client("glue")
-    run = landing.start(lakehouse.source(name), lakehouse.environment, glue)
-    landing.follow(run, lakehouse.environment, glue)
+    run = jobs.start("landing", lakehouse.source(name), lakehouse.environment, glue, {})
+    jobs.follow(run, glue)
 
 
 def bronze_rows(lakehouse: Lakehouse, prefix: str) -> list[dict[str, Any]]:
@@ -258,11 +259,10 @@ def test_what_the_masking_function_failed_on_is_redriven_masked(lakehouse: Lakeh
 
 def test_a_job_that_fails_says_why(lakehouse: Lakehouse) -> None:
     glue = lakehouse.client("glue")
-    run = glue.start_job_run(
-        JobName=lakehouse.environment.resource("landing"), Arguments={"--source": "no.such"}
-    )["JobRunId"]
+    nobody = dataclasses.replace(lakehouse.source("ticketing.payments"), name="no.such")
+    run = jobs.start("landing", nobody, lakehouse.environment, glue, {})
     with pytest.raises(StrataError, match=r"failed: KeyError: 'no.such'"):
-        landing.follow(run, lakehouse.environment, glue)
+        jobs.follow(run, glue)
 
 
 def test_changes_of_a_database_land_as_dms_writes_them(

@@ -124,7 +124,8 @@ def in_bronze(source: Source, bucket: str, s3: Any, last: date, days: int) -> Ob
         day = last - timedelta(days=back)
         prefix = f"{source.location}year={day:%Y}/month={day:%m}/day={day:%d}/"
         listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
-        keys += sorted((item["Key"] for item in listed), reverse=True)
+        names = (item["Key"] for item in listed)
+        keys += sorted((n for n in names if "/_" not in n.rpartition("day=")[2]), reverse=True)
     for key in keys[:_SAMPLE_OBJECTS]:
         for record in _records(bucket, key, s3):
             undeclared = json.loads(record.pop("_undeclared", None) or "{}")

@@ -11,7 +11,7 @@ import typer
 from strata import console, dbt, declarations
 from strata.cli.common import Env, declared_sources, ready
 from strata.environment import Environment, client
-from strata.ingest import landing, stream
+from strata.ingest import jobs, landing, stream
 from strata.operate import build_lock
 
 app = typer.Typer(no_args_is_help=True, help="Bring records and files to Bronze.")
@@ -54,7 +54,7 @@ def ingest_batch(
     declared = declarations.find(declared_sources(), source, "batch")
     dropped = landing.drop(declared, files or [], environment, client("s3"))
     console.done(f"{len(dropped)} files dropped into landing")
-    _carry(declared, environment)
+    _carry(declared, environment, {})
 
 
 @app.command("cdc")
@@ -63,7 +63,7 @@ def ingest_cdc(
 ) -> None:
     """Carry the change files that DMS has written for a source to Bronze."""
     environment = ready(env)
-    _carry(declarations.find(declared_sources(), source, "cdc"), environment)
+    _carry(declarations.find(declared_sources(), source, "cdc"), environment, {})
 
 
 @app.command("backfill")
@@ -83,8 +83,8 @@ def ingest_backfill(
     declared = declarations.find(declared_sources(), source)
     dropped = landing.drop(declared, files, environment, client("s3"))
     console.done(f"{len(dropped)} files dropped into landing")
-    days = {"first": first, "last": last}
-    _carry(declared, environment, **{n: f"{day:%Y-%m-%d}" for n, day in days.items() if day})
+    days = {"from": first, "to": last}
+    _carry(declared, environment, {n: f"{day:%Y-%m-%d}" for n, day in days.items() if day})
     console.next_step("strata build")
 
 
@@ -103,7 +103,7 @@ def ingest_replay(
     declared = declarations.find(declared_sources(), source)
     if first is None:
         declarations.find(declared_sources(), source, "stream")
-        _carry(declared, environment, redrive="true")
+        _carry(declared, environment, {"redrive": "true"})
         console.next_step("strata build")
         return
     until = last or first
@@ -116,7 +116,27 @@ def ingest_replay(
     console.done(f"{declared.name}: Bronze of {' to '.join(window.values())} read again")
 
 
-def _carry(source: declarations.Source, environment: Environment, **options: str) -> None:
+@app.command("compact")
+def ingest_compact(
+    source: Annotated[str, typer.Argument(help="<system>.<table>")],
+    before: Annotated[
+        datetime | None, typer.Option(formats=_DAY, help="Days before it are closed; today.")
+    ] = None,
+    env: Env = None,
+) -> None:
+    """Join the small objects of a source's closed Bronze days, towards 128 to 256 MB."""
+    environment = ready(env)
+    declared = declarations.find(declared_sources(), source)
+    _run("compaction", declared, environment, {"before": f"{before:%Y-%m-%d}"} if before else {})
+
+
+def _carry(source: declarations.Source, environment: Environment, options: dict[str, str]) -> None:
+    _run("landing", source, environment, options)
+
+
+def _run(
+    job: str, source: declarations.Source, environment: Environment, options: dict[str, str]
+) -> None:
     glue = client("glue")
-    run = landing.follow(landing.start(source, environment, glue, **options), environment, glue)
-    console.done(f"{source.name}: job run {run.run_id} succeeded in {run.seconds} s")
+    run = jobs.follow(jobs.start(job, source, environment, glue, options), glue)
+    console.done(f"{source.name}: {job} run {run.run_id} succeeded in {run.seconds} s")

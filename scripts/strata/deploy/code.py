@@ -19,7 +19,8 @@ class Artifacts:
     """Keys in the artifacts bucket of what the ingestion stack runs."""
 
     code_key: str
-    job_script_key: str
+    landing_script_key: str
+    compaction_script_key: str
 
 
 def masking_rules(sources: list[Source]) -> dict[str, Any]:
@@ -51,12 +52,15 @@ def pack(sources: list[Source]) -> bytes:
 
 
 def upload(sources: list[Source], bucket: str, s3: Any) -> Artifacts:
-    """Put the packed code and the job's script into `bucket`, unless they are there already."""
+    """Put the packed code and the jobs' scripts into `bucket`, unless they are there already."""
+
+    def script(name: str) -> str:
+        return _upload(s3, bucket, name, ".py", (_CODE / f"{name}.py").read_bytes())
+
     return Artifacts(
         code_key=_upload(s3, bucket, "aws_code", ".zip", pack(sources)),
-        job_script_key=_upload(
-            s3, bucket, "landing_job", ".py", (_CODE / "landing_job.py").read_bytes()
-        ),
+        landing_script_key=script("landing_job"),
+        compaction_script_key=script("compaction_job"),
     )
 
 

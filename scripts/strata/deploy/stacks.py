@@ -48,7 +48,11 @@ def storage_stack(environment: Environment) -> Stack:
 def shared_stacks(environment: Environment, artifacts: Artifacts) -> list[Stack]:
     """What all sources share: query and ingestion."""
     own = {"Environment": environment.name}
-    code = {"CodeKey": artifacts.code_key, "JobScriptKey": artifacts.job_script_key}
+    code = {
+        "CodeKey": artifacts.code_key,
+        "LandingScriptKey": artifacts.landing_script_key,
+        "CompactionScriptKey": artifacts.compaction_script_key,
+    }
     return [
         Stack(environment.resource("query"), "query.yaml", own),
         Stack(environment.resource("ingestion"), "ingestion.yaml", {**own, **code}),
