@@ -36,7 +36,10 @@ class QueryFailed(Exception):
 
 
 class QueryCancelled(Exception):
-    """A query that ends as CANCELLED: stopped by a client or by a scan cut-off."""
+    """A query that ends as CANCELLED: stopped by a client or by a scan cut-off. Athena bills the
+    bytes that it had `scanned`."""
+
+    scanned: int = 0
 
 
 def not_supported(what: str) -> QueryFailed:

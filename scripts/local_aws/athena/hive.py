@@ -14,6 +14,7 @@ from .failure import not_supported
 from .lake import Lake, Object
 from .predicates import Pred, both, compare, may_match
 from .projection import Partition, Projected, typed
+from .relations import Use
 from .types import VARCHAR, Type, literal, parse, quote, to_duckdb
 
 #: Above this many candidate partitions the table is listed once, not partition by partition.
@@ -227,8 +228,8 @@ def create_view(
     required: set[str],
     lake: Lake,
     names: dict[str, str],
-) -> int:
-    """Make the DuckDB view of a table's files; gives the bytes that the scan needs.
+) -> None:
+    """Make the DuckDB view of a table's files.
 
     A column that nobody needs is NULL in the view: a `select *` below still names it. `names`
     collects path on disk → S3 address, for error messages.
@@ -237,7 +238,7 @@ def create_view(
         empty = ", ".join(_null(n, t) for n, t in table.columns())
         path = ", " + _null("$path", VARCHAR)
         con.execute(f"CREATE TEMP VIEW {quote(view)} AS SELECT {empty}{path} WHERE false")
-        return 0
+        return
     paths = [lake.path(item) for item, _ in pairs]
     names.update({str(p): item.uri for p, (item, _) in zip(paths, pairs, strict=True)})
     data = [(n, t) for n, t in table.data_columns if n in required]
@@ -256,7 +257,17 @@ def create_view(
     where = f" WHERE {reading.check}" if reading.check else ""
     sql = f"SELECT {', '.join(listed)} FROM {reading.source} d{joined}{where}"
     engine.run(con, f"CREATE TEMP VIEW {quote(view)} AS {sql}", names)
-    return reading.size
+
+
+def scanned_bytes(table: Table, pairs: list[tuple[Object, Partition]], use: Use, lake: Lake) -> int:
+    """Bytes of the files in `pairs` that one use of the table needs."""
+    names = [name for name, _ in table.keys]
+    kept = (
+        hive_readers.File(item, lake.path(item))
+        for item, part in pairs
+        if may_match(use.filter, dict(zip(names, part.values, strict=True)))
+    )
+    return hive_readers.scanned_bytes(table, kept, use.columns)
 
 
 def _null(name: str, kind: Type) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.orc as orc
-import pyarrow.parquet as pq
 
 from .expression import fail_text
 from .failure import QueryFailed, not_supported
+from .footers import footer
 from .lake import Object
 from .types import Type, literal, quote, to_duckdb
 
@@ -47,11 +47,10 @@ class File:
 @dataclass(frozen=True)
 class Reading:
     """`source` in DuckDB SQL under the alias d with a column `strata_file`, the SQL of the wanted
-    columns, the bytes that a scan needs, and a condition that fails on what is not read right."""
+    columns, and a condition that fails on what is not read right."""
 
     source: str
     columns: list[str]
-    size: int
     check: str = ""
 
 
@@ -75,8 +74,12 @@ def _listed(files: list[File]) -> str:
     return "[" + ", ".join(literal(str(f.path)) for f in files) + "]"
 
 
-def _size(files: list[File]) -> int:
-    return sum(f.item.size for f in files)
+def scanned_bytes(table: Table, files: Iterable[File], columns: frozenset[str]) -> int:
+    """Bytes that a scan needs: column chunks of Parquet, whole files of other formats."""
+    if table.format != "parquet":
+        return sum(file.item.size for file in files)
+    sizes = (footer(file.path).sizes for file in files)
+    return sum(size for by_name in sizes for name, size in by_name.items() if name in columns)
 
 
 def _cast(sql: str, kind: Type) -> str:
@@ -91,40 +94,15 @@ def _by_name(known: dict[str, str], wanted: Columns) -> list[str]:
 # --- Parquet
 
 
-@dataclass(frozen=True)
-class Footer:
-    """What a Parquet footer says: column names, and bytes of each top column's chunks."""
-
-    names: tuple[str, ...]
-    sizes: dict[str, int]
-    shape: str
-
-
-@functools.lru_cache(65536)
-def _footer(path: str, size: int, stamp: int) -> Footer:
-    meta = pq.read_metadata(path)
-    sizes: dict[str, int] = {}
-    for group in range(meta.num_row_groups):
-        row_group = meta.row_group(group)
-        for index in range(row_group.num_columns):
-            chunk = row_group.column(index)
-            name = chunk.path_in_schema.split(".")[0].lower()
-            sizes[name] = sizes.get(name, 0) + chunk.total_compressed_size
-    schema = meta.schema.to_arrow_schema()
-    return Footer(tuple(schema.names), sizes, str(schema.remove_metadata()))
-
-
 def _parquet(files: list[File], wanted: Columns) -> Reading:
     footers = []
     for file in files:
         with _opening(file, "Parquet"):
-            footers.append(_footer(*file.mark))
-    needed = {n for n, _ in wanted}
-    size = sum(size for f in footers for name, size in f.sizes.items() if name in needed)
+            footers.append(footer(file.path))
     known = {name.lower(): name for f in footers for name in f.names}
     union = ", union_by_name=true" if len({f.shape for f in footers}) > 1 else ""
     source = f"read_parquet({_listed(files)}, filename='strata_file'{union})"
-    return Reading(source, _by_name(known, wanted), size)
+    return Reading(source, _by_name(known, wanted))
 
 
 @contextmanager
@@ -152,7 +130,7 @@ def _orc(con: Any, view: str, table: Table, files: list[File], wanted: Columns) 
         con.register(source, ds.dataset(str(file.path), format="orc"))
         known = dict(zip(order if by_place else [n.lower() for n in names], names, strict=False))
         parts.append(_part(file, quote(source), known, wanted))
-    return _united(parts, files, wanted)
+    return _united(parts, wanted)
 
 
 def _avro(con: Any, files: list[File], wanted: Columns) -> Reading:
@@ -162,7 +140,7 @@ def _avro(con: Any, files: list[File], wanted: Columns) -> Reading:
         with _opening(file, "Avro"):
             names = [row[0] for row in con.execute(f"DESCRIBE FROM {source}").fetchall()]
         parts.append(_part(file, source, {n.lower(): n for n in names}, wanted))
-    return _united(parts, files, wanted)
+    return _united(parts, wanted)
 
 
 def _part(file: File, source: str, known: dict[str, str], wanted: Columns) -> str:
@@ -173,9 +151,9 @@ def _part(file: File, source: str, known: dict[str, str], wanted: Columns) -> st
     return f"SELECT {', '.join(columns)} FROM {source} d"
 
 
-def _united(parts: list[str], files: list[File], wanted: Columns) -> Reading:
+def _united(parts: list[str], wanted: Columns) -> Reading:
     columns = [f"d.{quote(n)}" for n, _ in wanted]
-    return Reading(f"({' UNION ALL '.join(parts)})", columns, _size(files))
+    return Reading(f"({' UNION ALL '.join(parts)})", columns)
 
 
 # --- JSON
@@ -211,7 +189,7 @@ def _json(con: Any, table: Table, files: list[File], wanted: Columns) -> Reading
         f"columns={{{columns or _NO_COLUMN}}}, filename='strata_file', "
         "maximum_object_size=67108864)"
     )
-    return Reading(source, [_cast(f"d.{quote(spelled[n])}", t) for n, t in wanted], _size(files))
+    return Reading(source, [_cast(f"d.{quote(spelled[n])}", t) for n, t in wanted])
 
 
 _NO_COLUMN = "'strata_none': 'VARCHAR'"
@@ -311,7 +289,7 @@ def _csv(
         "filename='strata_file', max_line_size=16777216)"
     )
     shown = [_text_column(n, t) for n, t in wanted]
-    return Reading(source, shown, _size(files), _no_escape(table, escape))
+    return Reading(source, shown, _no_escape(table, escape))
 
 
 def _no_escape(table: Table, escape: str) -> str:

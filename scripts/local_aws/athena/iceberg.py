@@ -65,8 +65,10 @@ from local_aws.errors import AwsError
 
 from . import engine
 from .failure import QueryFailed, not_supported
-from .lake import Lake, LakeIO, split_uri
+from .footers import footer
+from .lake import Lake, LakeIO, Object, split_uri
 from .predicates import TRUE, Pred
+from .relations import Use
 from .types import Type, from_iceberg, literal, quote, to_duckdb, to_hive, to_iceberg
 
 #: Field ids of a position-delete file. https://iceberg.apache.org/spec/#position-delete-files
@@ -248,45 +250,32 @@ def to_expression(pred: Pred, schema: Schema) -> ix.BooleanExpression:
     return kinds[op](names[column].name, value)
 
 
-def scanned_bytes(
-    table: TableMetadata,
-    data: list[ManifestEntry],
-    deletes: list[ManifestEntry],
-    columns: set[str] | None,
-) -> int:
-    """Bytes of the column chunks and delete files that a scan needs."""
-    wanted = _field_ids(table.schema(), columns)
+def scanned_bytes(table: TableMetadata, meta: Metadata, snapshot: Snapshot | None, use: Use) -> int:
+    """Bytes of the column chunks and delete files that one use of a table needs."""
+    data, deletes = meta.files(table, snapshot, use.filter)
+    schema = table.schema()
+    tops = {f.field_id for f in schema.fields if f.name.lower() in use.columns}
+    # Equality deletes are joined on columns of the data.
+    tops.update(*(entry.data_file.equality_ids or () for entry in deletes))
+    wanted = {
+        number
+        for top in schema.fields
+        for _, number, _, _ in _leaves(Schema(top))
+        if top.field_id in tops or number in tops
+    }
     total = sum(entry.data_file.file_size_in_bytes for entry in deletes)
-    for entry in data:
-        sizes = entry.data_file.column_sizes
-        if sizes and columns is not None:
-            total += sum(size for key, size in sizes.items() if key in wanted)
-        else:
-            total += entry.data_file.file_size_in_bytes
-    return total
+    return total + sum(_chunk_bytes(entry.data_file, wanted, meta.lake) for entry in data)
 
 
-def _field_ids(schema: Schema, columns: set[str] | None) -> set[int]:
-    ids: set[int] = set()
-    for item in schema.fields:
-        if columns is None or item.name.lower() in columns:
-            ids.add(item.field_id)
-            ids.update(_nested_ids(item.field_type))
-    return ids
-
-
-def _nested_ids(kind: ice.IcebergType) -> set[int]:
-    if isinstance(kind, ice.StructType):
-        return {f.field_id for f in kind.fields}.union(
-            *(_nested_ids(f.field_type) for f in kind.fields)
-        )
-    if isinstance(kind, ice.ListType):
-        return {kind.element_id} | _nested_ids(kind.element_type)
-    if isinstance(kind, ice.MapType):
-        return (
-            {kind.key_id, kind.value_id} | _nested_ids(kind.key_type) | _nested_ids(kind.value_type)
-        )
-    return set()
+def _chunk_bytes(file: DataFile, wanted: set[int], lake: Lake) -> int:
+    """Bytes of a file's chunks, by its footer where its manifest does not tell."""
+    sizes = file.column_sizes or {}
+    if not wanted <= set(sizes):
+        if file.file_format != FileFormat.PARQUET:
+            return int(file.file_size_in_bytes)
+        bucket, key = split_uri(file.file_path)
+        sizes = footer(lake.path(Object(bucket, key, file.file_size_in_bytes))).sizes_by_id
+    return sum(size for number, size in sizes.items() if number in wanted)
 
 
 def scan_sql(

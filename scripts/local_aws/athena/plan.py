@@ -236,8 +236,10 @@ class Session:
             return
         table = hive.Table(scan.table["DatabaseName"], scan.table["Name"], scan.table)
         pairs = hive.files(table, scan.filter(), self.catalog, self.lake, self.now)
-        size = hive.create_view(
-            self.con, scan.view, table, pairs, scan.required, self.lake, self.files
+        hive.create_view(self.con, scan.view, table, pairs, scan.required, self.lake, self.files)
+        size = sum(
+            hive.scanned_bytes(table, pairs, use, self.lake) * times
+            for use, times in scan.uses.items()
         )
         partitions = len({part.location for _, part in pairs}) if table.keys else None
         self._read(f"{table.database}.{table.name}", scan, len(pairs), size, partitions)
@@ -257,7 +259,10 @@ class Session:
             metadata.snapshot_by_id(scan.version) if scan.version else metadata.current_snapshot()
         )
         data, deletes = self.meta.files(metadata, snapshot, scan.filter())
-        size = iceberg.scanned_bytes(metadata, data, deletes, scan.required)
+        size = sum(
+            iceberg.scanned_bytes(metadata, self.meta, snapshot, use) * times
+            for use, times in scan.uses.items()
+        )
         self._read(f"{table.database}.{table.name}", scan, len(data) + len(deletes), size)
         return iceberg.scan_sql(table, self.lake, scan.version, self._is_positional(table))
 

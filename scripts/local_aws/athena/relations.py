@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,17 +22,36 @@ class Column:
     hidden: bool = False
 
 
+@dataclass(frozen=True)
+class Use:
+    """What one reference to a relation reads of it."""
+
+    filter: Pred
+    columns: frozenset[str]
+
+
 @dataclass(eq=False)
 class Relation:
-    """Base of scans and derived tables: who uses it (with which filter) and which columns."""
+    """Base of scans and derived tables. `uses` counts how often it is read in which way: a CTE is
+    read anew by each reference, as Trino's planner puts its query there. `correlated` are the
+    columns that subqueries need which stand beside it."""
 
     columns: list[Column]
-    uses: list[Pred] = field(default_factory=list)
-    required: set[str] = field(default_factory=set)
+    uses: Counter[Use] = field(default_factory=Counter)
+    correlated: set[str] = field(default_factory=set)
+
+    def use(self, filtered: Pred, columns: Iterable[str], times: int = 1) -> None:
+        """Note that something reads the relation."""
+        self.uses[Use(filtered, frozenset(columns))] += times
 
     def filter(self) -> Pred:
         """What is filtered from it by every one of its uses."""
-        return either(self.uses)
+        return either(use.filter for use in self.uses)
+
+    @property
+    def required(self) -> set[str]:
+        """The columns that some use needs."""
+        return self.correlated.union(*(use.columns for use in self.uses))
 
     def finish(self) -> None:
         """Hand filters and required columns down to what this relation reads."""
@@ -63,22 +84,26 @@ class Select(Relation):
     """A SELECT: where each output comes from."""
 
     sources: list[Source] = field(default_factory=list)
-    deps: dict[str, set[tuple[Relation, str]]] = field(default_factory=dict)
-    base: set[tuple[Relation, str]] = field(default_factory=set)
+    subqueries: list[Relation] = field(default_factory=list)
+    deps: dict[str, set[tuple[Source, str]]] = field(default_factory=dict)
+    base: set[tuple[Source, str]] = field(default_factory=set)
     passes: dict[str, tuple[Source, str]] = field(default_factory=dict)
     distinct: bool = False
 
     def finish(self) -> None:
-        outer = self.filter()
-        for source in self.sources:
-            names = {out: col for out, (src, col) in self.passes.items() if src is source}
-            source.relation.uses.append(both([*source.local, rename(outer, names)]))
-        wanted = set(self.deps) if self.distinct else self.required
-        for name in wanted:
-            for relation, column in self.deps.get(name, ()):
-                relation.required.add(column)
-        for relation, column in self.base:
-            relation.required.add(column)
+        for use, times in self.uses.items():
+            wanted = set(self.deps) if self.distinct else use.columns | self.correlated
+            read = self.base.union(*(self.deps.get(name, ()) for name in wanted))
+            for source in self.sources:
+                names = {out: col for out, (src, col) in self.passes.items() if src is source}
+                filtered = both([*source.local, rename(use.filter, names)])
+                source.relation.use(filtered, (c for s, c in read if s is source), times)
+            for source, column in read:
+                if source not in self.sources:
+                    source.relation.correlated.add(column)
+        for relation in self.subqueries:
+            for use in relation.uses:
+                relation.uses[use] *= self.uses.total()
 
 
 @dataclass(eq=False)
@@ -89,14 +114,12 @@ class Combined(Relation):
     whole: bool = True
 
     def finish(self) -> None:
-        outer = self.filter()
         names = [c.sql_name for c in self.columns]
-        for branch in self.branches:
-            own = [c.sql_name for c in branch.columns]
-            branch.uses.append(rename(outer, dict(zip(names, own, strict=True))))
-            for name, inner in zip(names, own, strict=True):
-                if self.whole or name in self.required:
-                    branch.required.add(inner)
+        for use, times in self.uses.items():
+            for branch in self.branches:
+                own = dict(zip(names, (c.sql_name for c in branch.columns), strict=True))
+                wanted = names if self.whole else use.columns | self.correlated
+                branch.use(rename(use.filter, own), (own[name] for name in wanted), times)
 
 
 def finish(relations: list[Relation], roots: list[Relation]) -> None:
@@ -105,7 +128,6 @@ def finish(relations: list[Relation], roots: list[Relation]) -> None:
     `relations` are in order of completion: what is read comes before what reads it.
     """
     for root in roots:
-        root.uses.append(TRUE)
-        root.required.update(c.sql_name for c in root.columns)
+        root.use(TRUE, (c.sql_name for c in root.columns))
     for relation in reversed(relations):
         relation.finish()

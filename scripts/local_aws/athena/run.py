@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from . import ddl, engine, maintenance, results, show, writes
 from .explain import explain
-from .failure import QueryFailed, not_supported
+from .failure import QueryCancelled, QueryFailed, not_supported
 from .iceberg import Metadata
 from .lake import Lake
 from .parser import Statement, parse
@@ -106,6 +106,9 @@ class Runner:
         folder = self._folder / uuid.uuid4().hex
         try:
             result = self._result(session, statement, folder)
+        except QueryCancelled as cancelled:
+            cancelled.scanned = session.scanned
+            raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         kind = _SUBSTATEMENTS.get(statement.kind, statement.kind.upper())

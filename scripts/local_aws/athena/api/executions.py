@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.h
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import threading
 import time
@@ -140,19 +141,17 @@ class Executions:
     # Run
 
     def _run(self, execution: Json) -> None:
-        started = time.time()
-        queued = started - execution["Status"]["SubmissionDateTime"]
-        execution["Statistics"]["QueryQueueTimeInMillis"] = _milliseconds(queued)
+        statistics = execution["Statistics"]
+        instants = [execution["Status"]["SubmissionDateTime"], time.time()]
         state, reason, error = "SUCCEEDED", "", None
         try:
             outcome = self._outcome(execution)
-            computed = time.time()
+            instants.append(time.time())
             self._keep(execution, outcome)
-            execution["Statistics"]["QueryPlanningTimeInMillis"] = _milliseconds(outcome.planned)
-            stored = _milliseconds(time.time() - computed)
-            execution["Statistics"]["ServiceProcessingTimeInMillis"] = stored
+            statistics["QueryPlanningTimeInMillis"] = _milliseconds(outcome.planned)
         except QueryCancelled as cancelled:
             state, reason = "CANCELLED", str(cancelled)
+            statistics["DataScannedInBytes"] = cancelled.scanned
         except QueryFailed as failed:
             state, reason, error = "FAILED", failed.reason, failed.athena_error()
             if execution["QueryExecutionId"] in self._stopped:
@@ -162,10 +161,7 @@ class Executions:
         except Exception as fault:  # a fault of ours is the query's failure, never the server's
             log.exception("query %s", execution["QueryExecutionId"])
             state, reason = "FAILED", f"GENERIC_INTERNAL_ERROR: {type(fault).__name__}: {fault}"
-        engine_time = _milliseconds(time.time() - started)
-        execution["Statistics"]["EngineExecutionTimeInMillis"] = engine_time
-        total = engine_time + _milliseconds(queued)
-        execution["Statistics"]["TotalExecutionTimeInMillis"] = total
+        statistics |= _times([*instants, time.time()])
         self._finish(execution, state, reason, error)
         self._publish_metrics(execution)
 
@@ -330,6 +326,16 @@ class Executions:
         if execution["Status"]["State"] == "SUCCEEDED":
             rows["OutputRows"] = len(self._result(execution_id).rows)
         return {"QueryRuntimeStatistics": {"Timeline": timeline, "Rows": rows}}
+
+
+def _times(instants: list[float]) -> dict[str, int]:
+    """The times between submission, start, the query's end (of one that succeeds) and now."""
+    names = ("QueryQueue", "EngineExecution", "ServiceProcessing")
+    parts = {
+        f"{name}TimeInMillis": _milliseconds(end - begin)
+        for name, (begin, end) in zip(names, itertools.pairwise(instants), strict=False)
+    }
+    return {**parts, "TotalExecutionTimeInMillis": sum(parts.values())}
 
 
 def _milliseconds(seconds: float) -> int:

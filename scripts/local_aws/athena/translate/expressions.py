@@ -59,7 +59,7 @@ class Expressions(Pruning):
 
     def _use(self, value: Expr, scope: Scope) -> None:
         if value.column:
-            scope.deps.add((value.column[0].relation, value.column[1]))
+            scope.deps.add(value.column)
 
     def column(self, node: exp.Column, scope: Scope) -> Expr:
         parts = [p.name.lower() for p in node.parts]
@@ -216,7 +216,7 @@ class Expressions(Pruning):
             sql, relation = self.query(
                 query.this if isinstance(query, exp.Subquery) else query, scope
             )
-            self._root(relation)
+            self._whole(relation, scope)
             return Expr(f"({a.sql} {op} {quantifier} ({sql}))", BOOLEAN)
         if isinstance(node.left, tuple(COMPARISONS)):
             raise self.error("SYNTAX_ERROR", f"mismatched input '{op}'", node)
@@ -290,7 +290,7 @@ class Expressions(Pruning):
                 value = replace(value, sql=f"({', '.join(parts)})")
             inner = query.this if isinstance(query, exp.Subquery) else query
             sql, relation = self.query(inner, scope)
-            self._root(relation)
+            self._whole(relation, scope)
             width = len(relation.columns)
             if width == 1:
                 self._check_comparable("IN", value, Expr("", relation.columns[0].type), node)
@@ -307,13 +307,14 @@ class Expressions(Pruning):
     def exists(self, node: exp.Exists, scope: Scope) -> Expr:
         inner = node.this.this if isinstance(node.this, exp.Subquery) else node.this
         sql, relation = self.query(inner, scope)
-        relation.uses.append(TRUE)
+        relation.use(TRUE, ())
+        scope.subqueries.append(relation)
         return Expr(f"EXISTS ({sql})", BOOLEAN)
 
     def _scalar_subquery(self, node: exp.Expression, scope: Scope) -> Expr:
         inner = node.this if isinstance(node, exp.Subquery) else node
         sql, relation = self.query(inner, scope)
-        self._root(relation)
+        self._whole(relation, scope)
         if len(relation.columns) != 1:
             raise self.error(
                 "NOT_SUPPORTED",
@@ -324,9 +325,9 @@ class Expressions(Pruning):
         column = relation.columns[0]
         return Expr(f"({sql})", column.type, zone=column.zone)
 
-    def _root(self, relation: Relation) -> None:
-        relation.uses.append(TRUE)
-        relation.required.update(c.sql_name for c in relation.columns)
+    def _whole(self, relation: Relation, scope: Scope) -> None:
+        relation.use(TRUE, (c.sql_name for c in relation.columns))
+        scope.subqueries.append(relation)
 
     def like(self, node: exp.Expression, scope: Scope) -> Expr:
         escape = None

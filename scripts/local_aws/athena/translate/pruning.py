@@ -55,6 +55,8 @@ class Pruning(Core):
     def _comparison(
         self, op: str, a: exp.Expression, b: exp.Expression, scope: Scope, source: Source
     ) -> Pred:
+        if a.find(exp.Query) or b.find(exp.Query):
+            return TRUE
         saved = scope.deps
         scope.deps = set()
         try:
@@ -72,7 +74,7 @@ class Pruning(Core):
 
     def _folded(self, value: Expr, node: exp.Expression) -> Any:
         """The value of an expression that reads no column, as Trino's planner folds it."""
-        if value.constant is not NOT_CONSTANT or node.find(exp.Column, exp.Query):
+        if value.constant is not NOT_CONSTANT or node.find(exp.Column):
             return value.constant
         calls = {call.name.removeprefix(MARK) for call in node.find_all(exp.Anonymous)}
         return NOT_CONSTANT if calls & _VOLATILE else self._fold(value.sql)

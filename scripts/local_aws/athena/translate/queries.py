@@ -61,10 +61,11 @@ class Queries(Sources):
         source = self._source("q", relation)
         out = Select(relation.columns, sources=[source])
         for column in relation.columns:
-            out.deps[column.sql_name] = {(relation, column.sql_name)}
+            out.deps[column.sql_name] = {(source, column.sql_name)}
         scope.sources.append(source)
         tail = self._tail(node, scope)
         out.base |= scope.deps
+        out.subqueries = scope.subqueries
         self.relations.append(out)
         return f"{prefix}SELECT * FROM ({sql}) AS {quote(source.alias)}{tail}", out
 
@@ -104,7 +105,7 @@ class Queries(Sources):
         ]
         out = Select(renamed, sources=[source])
         for new, old in zip(renamed, columns, strict=True):
-            out.deps[new.sql_name] = {(relation, old.sql_name)}
+            out.deps[new.sql_name] = {(source, old.sql_name)}
             out.passes[new.sql_name] = (source, old.sql_name)
         self.relations.append(out)
         return out
@@ -148,10 +149,11 @@ class Queries(Sources):
         scope.sources.append(source)
         outer = Select(columns, sources=[source])
         for column in columns:
-            outer.deps[column.sql_name] = {(out, column.sql_name)}
+            outer.deps[column.sql_name] = {(source, column.sql_name)}
             scope.outputs[column.name] = Expr(quote(column.sql_name), column.type)
         tail = self._tail(node, scope)
         outer.base |= scope.deps
+        outer.subqueries = scope.subqueries
         self.relations.append(outer)
         return f"{prefix}SELECT * FROM ({body}) AS {quote(source.alias)}{tail}", outer
 
@@ -185,6 +187,7 @@ class Queries(Sources):
         zones = [LOST if any(r[i].zone for r in rows) else None for i in range(width)]
         out = Select([Column(n, n, k, z) for n, k, z in zip(names, kinds, zones, strict=True)])
         out.base |= scope.deps
+        out.subqueries = scope.subqueries
         for name in names:
             out.deps[name] = set()
         self.relations.append(out)
@@ -222,6 +225,7 @@ class Queries(Sources):
         tail = self._tail(node, scope)
         self._restrict_passes(node, scope, out)
         out.base |= scope.deps
+        out.subqueries = scope.subqueries
         self.relations.append(out)
         if node is self._printed and not distinct:
             items = self._print_zones(items, out)
@@ -264,7 +268,7 @@ class Queries(Sources):
 
     def _outputs(self, node: exp.Select, scope: Scope, out: Select) -> list[tuple[str, Expr]]:
         items: list[tuple[str, Expr]] = []
-        touched: list[set[tuple[Relation, str]]] = []
+        touched: list[set[tuple[Source, str]]] = []
         for item in node.expressions:
             starred = self._star(item, scope)
             if starred is not None:
@@ -448,8 +452,8 @@ class Queries(Sources):
         return (scope.ordinals[index - 1] if scope.ordinals else "") or str(index)
 
 
-def _own(value: Expr) -> set[tuple[Relation, str]]:
-    return {(value.column[0].relation, value.column[1])} if value.column else set()
+def _own(value: Expr) -> set[tuple[Source, str]]:
+    return {value.column} if value.column else set()
 
 
 def _output_name(item: exp.Expression, index: int) -> str:

@@ -28,7 +28,8 @@ class Scope:
     ordinals: list[str] = field(default_factory=list)
     lambdas: dict[str, Expr] = field(default_factory=dict)
     windows: dict[str, exp.Window] = field(default_factory=dict)
-    deps: set[tuple[Relation, str]] = field(default_factory=set)
+    deps: set[tuple[Source, str]] = field(default_factory=set)
+    subqueries: list[Relation] = field(default_factory=list)
     has_aggregate: bool = False
     in_window: bool = False
     window_keys: list[set[tuple[int, str]]] = field(default_factory=list)
