@@ -432,6 +432,7 @@ def _create_table(text: str, body: str) -> Statement:
         "properties": {},
         "comment": None,
         "delimited": {},
+        "buckets": None,
     }
     _table_clauses(rest.strip(), options)
     return Statement("create_table", text, table=split_name(match[3]), options=options)
@@ -458,6 +459,12 @@ def _table_clauses(rest: str, options: dict[str, Any]) -> None:
                 _column(p) if re.match(r"[`\"\w]+\s+\w", p) else (p, "", None)
                 for p in _split(inner)
             ]
+        elif match := re.match(r"clustered\s+by\s*", rest, re.I):
+            inner, rest = _parenthesis(rest)
+            if not (match := re.match(r"\s*into\s+([1-9]\d*)\s+buckets\s*", rest, re.I)):
+                raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{rest[:40]}'")
+            names = [p.strip('`"').lower() for p in _split(inner)]
+            options["buckets"], rest = (names, int(match[1])), rest[match.end() :]
         elif match := re.match(r"row\s+format\s+serde\s+'([^']+)'\s*", rest, re.I):
             options["serde"], rest = match[1], rest[match.end() :]
         elif match := re.match(r"with\s+serdeproperties\s*", rest, re.I):

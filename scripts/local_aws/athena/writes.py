@@ -16,6 +16,7 @@ from sqlglot import exp
 from local_aws.errors import AwsError
 
 from . import casts, engine, hive, hive_files, iceberg, table_properties
+from .buckets import Bucketing
 from .expression import Expr, fail_text
 from .failure import QueryFailed, not_supported
 from .hive_files import Files, Layout
@@ -23,7 +24,7 @@ from .iceberg import Change
 from .parser import Statement
 from .plan import Session
 from .relations import Column, Relation
-from .types import Type, common, quote, to_duckdb, to_hive
+from .types import Type, common, parse, quote, to_duckdb, to_hive
 
 Json = dict[str, Any]
 
@@ -135,7 +136,8 @@ _COMMON = {"table_type", "is_external", "format", "write_compression"}
 _PROPERTIES = {
     "iceberg": _COMMON | {"location", "partitioning"} | table_properties.MAINTENANCE,
     "hive": _COMMON
-    | {"location", "external_location", "partitioned_by", "bucketed_by", "field_delimiter"}
+    | {"location", "external_location", "partitioned_by", "field_delimiter"}
+    | {"bucketed_by", "bucket_count"}
     | {"parquet_compression", "orc_compression"},
 }
 
@@ -258,8 +260,6 @@ def _create_hive(
     properties: Json,
     folder: Path,
 ) -> Written:
-    if properties.get("bucketed_by"):
-        raise not_supported("bucketed_by")
     location = properties.get("external_location") or properties.get("location")
     if location and session.enforced:
         raise QueryFailed(
@@ -279,6 +279,7 @@ def _create_hive(
     described = storage(_GLUE_FORMATS.get(how.format, how.format), glue_columns[:split], location)
     if how.delimiter != hive_files.DELIMITER:
         described["SerdeInfo"]["Parameters"]["field.delim"] = how.delimiter
+    described.update(_buckets(properties, glue_columns[:split]))
     table_input = {
         "Name": name,
         "TableType": "EXTERNAL_TABLE",
@@ -328,15 +329,38 @@ def _layout(properties: Json) -> Layout:
     )
 
 
+def _buckets(properties: Json, columns: list[Json]) -> Json:
+    """What a StorageDescriptor says of the buckets that a CTAS asks for."""
+    names = [str(name).lower() for name in properties.get("bucketed_by", [])]
+    count = int(properties.get("bucket_count", 0))
+    if not names and not count:
+        return {}
+    if not names or not count:
+        raise QueryFailed(
+            "INVALID_TABLE_PROPERTY", "bucketed_by and bucket_count must be specified together"
+        )
+    if count < 0:
+        raise QueryFailed("INVALID_TABLE_PROPERTY", "bucket_count must be greater than zero")
+    known = {c["Name"]: parse(c["Type"]) for c in columns}
+    if missing := [name for name in names if name not in known]:
+        raise QueryFailed(
+            "INVALID_TABLE_PROPERTY",
+            f"Bucketing columns [{', '.join(missing)}] not present in schema",
+        )
+    if not Bucketing(tuple((name, known[name]) for name in names), count).is_supported:
+        raise QueryFailed("NOT_SUPPORTED", "Cannot create a table bucketed on an unsupported type")
+    return {"BucketColumns": names, "NumberOfBuckets": count}
+
+
 def _write_hive(session: Session, glue: Json, sql: str, folder: Path) -> Files:
     """Write rows into a Hive table's location and register their partitions."""
     keys = [k["Name"].lower() for k in glue.get("PartitionKeys", [])]
     location = glue["StorageDescriptor"]["Location"]
+    table = hive.Table(glue["DatabaseName"], glue["Name"], glue)
     found = hive_files.write(
         session.con, sql, hive.columns(glue), keys, location, hive.layout(glue), session.lake,
-        folder, session.files,
+        folder, session.files, table.bucketing,
     )  # fmt: skip
-    table = hive.Table(glue["DatabaseName"], glue["Name"], glue)
     if lost := hive.unreachable(table, found.partitions, session.catalog, session.now):
         session.lake.delete(found.uris)
         raise not_supported(
@@ -373,6 +397,10 @@ def insert(session: Session, statement: Statement, folder: Path) -> Written:
     glue = session.glue_table(statement.table)
     if glue.get("TableType") == "VIRTUAL_VIEW":
         raise QueryFailed("NOT_SUPPORTED", "line 1:1: Inserting into views is not supported")
+    if glue["StorageDescriptor"].get("BucketColumns"):
+        raise QueryFailed(
+            "NOT_SUPPORTED", "INSERT INTO is not supported on bucketed tables: " + glue["Name"]
+        )
     is_iceberg = iceberg.is_iceberg(glue)
     table = session.meta.table(glue["DatabaseName"], glue) if is_iceberg else None
     columns = table.columns() if table else hive.columns(glue)
