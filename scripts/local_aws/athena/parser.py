@@ -606,11 +606,11 @@ def _unload(text: str, body: str) -> Statement:
 
 
 def _explain(text: str, match: re.Match[str]) -> Statement:
-    """`EXPLAIN [(options)] query`; options are checked by explain.py."""
+    """`EXPLAIN [(options)] statement`; options are checked by explain.py."""
     if match["analyze"]:
         raise not_supported("EXPLAIN ANALYZE")
     explained = parse(_in_place(text, match["sql"]))
-    if explained.kind != "select":
+    if explained.kind not in ("select", "ctas", "insert", "merge", "update", "delete"):
         raise not_supported(f"EXPLAIN of {explained.kind.upper()}")
     found = {}
     for part in _split(match["options"] or ""):
@@ -618,8 +618,9 @@ def _explain(text: str, match: re.Match[str]) -> Statement:
         if name not in ("FORMAT", "TYPE"):
             raise QueryFailed("SYNTAX_ERROR", f"line 1:10: mismatched input '{part}'")
         found[name] = value.strip()
-    query = explained.query
-    return Statement("explain", text, "UTILITY", query=query, options={"options": found})
+    given = {"options": found, "statement": explained}
+    tree = explained.node or explained.query
+    return Statement("explain", text, "UTILITY", node=tree, options=given)
 
 
 def _named(kind: str, category: str = "UTILITY") -> Any:
