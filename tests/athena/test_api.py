@@ -230,8 +230,8 @@ def test_a_table_without_a_location_goes_below_an_enforced_output(athena: Athena
 
 def test_a_property_without_effect_is_refused(athena: Athena) -> None:
     where = f"external_location='{athena.location('t')}'"
-    assert "bucket_count" in athena.fails(
-        f"create table t with ({where}, bucket_count=4) as select 1 as a"
+    assert "sorted_by" in athena.fails(
+        f"create table t with ({where}, sorted_by=array['a']) as select 1 as a"
     )
     assert "write_compression" in athena.fails(
         f"create table t with ({where}, write_compression='LZ4') as select 1 as a"

@@ -115,7 +115,7 @@ def compression(athena: Athena) -> set[str]:
         ("create table u (a int) location '$at'", "NOT_SUPPORTED: CREATE TABLE without EXTERNAL"),
         ("create table u with (table_type='iceberg', location='$at', format='avro') as select 1 as a", "NOT_SUPPORTED: the Iceberg format avro"),
         ("create table u with (table_type='iceberg', location='$at', partitioned_by=array['a']) as select 1 as a", "NOT_SUPPORTED: the table property partitioned_by"),
-        ("create table u with (location='$at', bucketed_by=array['a'], bucket_count=2) as select 1 as a", "NOT_SUPPORTED"),
+        ("create table u with (table_type='iceberg', location='$at', bucketed_by=array['a'], bucket_count=2) as select 1 as a", "NOT_SUPPORTED: the table property bucket_count"),
         ("alter table parts set tblproperties ('nope'='1')", "NOT_SUPPORTED: Unsupported table property key: nope"),
         ("alter table parts drop column k", "NOT_SUPPORTED: Cannot drop partition field: k"),
         ("alter table parts replace columns (n bigint)", "NOT_SUPPORTED: Cannot drop partition field"),

@@ -125,7 +125,7 @@ def test_partitions_are_altered(athena: Athena) -> None:
         ("alter table t partition (day='x', n=1) compact 'major'", "NOT_SUPPORTED: the statement alter table t partition"),
         ("alter table t clustered by (v) into 4 buckets", "NOT_SUPPORTED"), ("alter table t not clustered", "NOT_SUPPORTED"),
         ("alter view t set tblproperties ('a'='b')", "NOT_SUPPORTED"), ("create view w (a, b) as select 1, 2", "NOT_SUPPORTED"),
-        ("create external table u (a int) clustered by (a) into 4 buckets location 's3://b/x/'", "SYNTAX_ERROR"),
+        ("create external table u (a int) skewed by (a) on (1) location 's3://b/x/'", "SYNTAX_ERROR"),
         ("create external table u (a int) row format delimited lines terminated by '|' location 's3://b/x/'", "NOT_SUPPORTED: LINES TERMINATED BY"),
         ("create external table u (a int) stored as rcfile location 's3://b/x/'", "NOT_SUPPORTED: the format rcfile"),
     ],

@@ -117,14 +117,21 @@ def test_refusals(athena: Athena, sql: str, reason: str) -> None:
     assert athena.fails(sql).startswith(reason)
 
 
-def test_a_bucketed_table_is_neither_shown_nor_written(athena: Athena) -> None:
+def test_a_bucketed_table_is_shown_as_it_was_made(athena: Athena) -> None:
+    where = athena.location("t")
     athena.ok(
-        f"create external table t (a int) stored as parquet location '{athena.location('t')}'"
+        f"create external table t (a int, b string) partitioned by (d date) clustered by (a, `b`) "
+        f"into 4 buckets stored as parquet location '{where}'"
     )
+    shown = [line for (line,) in athena.rows("show create table t")]
+    at = shown.index("CLUSTERED BY ( ")
+    assert shown[at : at + 4] == ["CLUSTERED BY ( ", "  a, ", "  b) ", "INTO 4 BUCKETS"]
+    athena.ok("drop table t")
+    athena.ok("\n".join(str(line) for line in shown))
+    assert [line for (line,) in athena.rows("show create table t")] == shown
     glue = athena.aws.client("glue")
     found = glue.get_table(DatabaseName=athena.database, Name="t")["Table"]
-    storage = {**found["StorageDescriptor"], "BucketColumns": ["a"], "NumberOfBuckets": 4}
+    storage = {**found["StorageDescriptor"], "SortColumns": [{"Column": "a", "SortOrder": 1}]}
     table = {"Name": "t", "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage}
     glue.update_table(DatabaseName=athena.database, TableInput=table)
-    for statement in ("show create table t", "insert into t values 1"):
-        assert "bucketed table" in athena.fails(statement)
+    assert "sorted buckets" in athena.fails("show create table t")

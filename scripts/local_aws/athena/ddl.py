@@ -131,7 +131,7 @@ def _iceberg_properties(options: Json) -> dict[str, str]:
     """The properties of a new Iceberg table; raises QueryFailed for a clause of Hive's tables."""
     if options["external"]:
         raise QueryFailed("NOT_SUPPORTED", "External keyword not supported for table type ICEBERG")
-    for clause in ("serde", "stored_as", "classes", "delimited", "comment"):
+    for clause in ("serde", "stored_as", "classes", "delimited", "comment", "buckets"):
         if options[clause]:
             raise QueryFailed("NOT_SUPPORTED", f"an Iceberg table has no clause {clause.upper()}")
     if any(kind for _, kind, _ in options["partitions"]):
@@ -182,6 +182,11 @@ def _hive_table(name: str, options: Json) -> Json:
                 )
             continue
         described["SerdeInfo"]["Parameters"][_DELIMITED[clause]] = text
+    if options["buckets"]:
+        names, count = options["buckets"]
+        if missing := set(names) - {column for column, _, _ in options["columns"]}:
+            raise QueryFailed("INVALID_TABLE_PROPERTY", f"Invalid column reference: {min(missing)}")
+        described.update(BucketColumns=names, NumberOfBuckets=count)
     parameters = {"EXTERNAL": "TRUE", **options["properties"]}
     if options["comment"]:
         parameters["comment"] = options["comment"]

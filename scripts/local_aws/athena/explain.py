@@ -1,4 +1,4 @@
-"""EXPLAIN: the plan of a query, as the local Athena would run it; nothing is read.
+"""EXPLAIN: the plan of a statement, as the local Athena would run it; nothing is read or written.
 
 https://docs.aws.amazon.com/athena/latest/ug/athena-explain-statement.html
 The scans say what static predicates leave to read; below them stands DuckDB's own plan.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
-from . import engine
+from . import changes, engine
 from .failure import not_supported
 from .parser import Statement
-from .plan import Reading, Session
+from .plan import CATALOG, Reading, Session
 from .predicates import TRUE, Pred
 from .results import Result
 from .types import BOOLEAN, VARCHAR
+from .writes import Planned, plan_create, plan_insert
 
 Json = dict[str, Any]
 
@@ -24,24 +26,24 @@ _COLUMN = "Query Plan"
 
 
 def explain(session: Session, statement: Statement) -> Result:
-    """The plan of a query: FORMAT TEXT or JSON, TYPE LOGICAL or VALIDATE.
+    """The plan of a statement: FORMAT TEXT or JSON, TYPE LOGICAL or VALIDATE.
 
-    Raises QueryFailed for what the query itself would fail of before it runs, and for the other
+    Raises QueryFailed for what the statement itself would fail of before it runs, and for the other
     formats and types by name.
     """
     options = statement.options["options"]
     kind, form = options.get("TYPE", "LOGICAL"), options.get("FORMAT", "TEXT")
     if kind not in ("LOGICAL", "VALIDATE") or form not in ("TEXT", "JSON"):
         raise not_supported(f"EXPLAIN (TYPE {kind}, FORMAT {form})")
-    if statement.query is None:
-        raise not_supported("EXPLAIN of a statement other than a query")
     session.cutoff = None
-    sql, _ = session.translate(statement.query, statement.text)
+    sql, writers = _planned(session, statement.options["statement"])
     session.scanned = 0
     if kind == "VALIDATE":
         return Result([("Valid", BOOLEAN)], [["true"]], is_text=True)
     found = engine.run(session.con, f"EXPLAIN (FORMAT json) {sql}", session.files).fetchone()
     plan = [_node(child) for child in json.loads(found[1])]
+    for name, details in writers:
+        plan = [{"name": name, "details": details, "children": plan}]
     if form == "JSON":
         body = {"scans": [_scan(r) for r in session.readings], "plan": plan}
         lines = json.dumps(body, indent=2).splitlines()
@@ -49,6 +51,30 @@ def explain(session: Session, statement: Statement) -> Result:
         lines = [line for r in session.readings for line in _scan_lines(r)]
         lines += [line for child in plan for line in _lines(child, 0)]
     return Result([(_COLUMN, VARCHAR)], [[line] for line in lines], is_text=True)
+
+
+def _planned(session: Session, explained: Statement) -> tuple[str, list[tuple[str, Json]]]:
+    """DuckDB SQL of a statement's rows, and the nodes of Trino's plan that write them, inmost
+    first."""
+    if explained.kind == "select" and explained.query is not None:
+        return session.translate(explained.query, explained.text)[0], []
+    planned = _PLANS[explained.kind](session, explained)
+    if planned is None:
+        # CREATE TABLE IF NOT EXISTS of a table that is there.
+        return "SELECT 0 AS rows", []
+    table = f"{CATALOG}.{planned.database}.{planned.name}"
+    writer = "TableWriter" if explained.kind in ("ctas", "insert") else "MergeWriter"
+    columns = [name for name, _ in planned.columns]
+    return planned.sql, [(writer, {"columns": columns}), ("TableCommit", {"target": table})]
+
+
+_PLANS: dict[str, Callable[[Session, Statement], Planned | None]] = {
+    "ctas": plan_create,
+    "insert": plan_insert,
+    "merge": changes.plan,
+    "update": changes.plan,
+    "delete": changes.plan,
+}
 
 
 def _scan(reading: Reading) -> Json:

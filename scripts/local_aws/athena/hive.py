@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import engine, hive_files, hive_readers
-from .failure import not_supported
+from . import buckets, engine, hive_files, hive_readers
+from .failure import QueryFailed, not_supported
 from .lake import Lake, Object
 from .predicates import Pred, both, compare, may_match
 from .projection import Partition, Projected, typed
@@ -56,6 +56,11 @@ class Table:
     @property
     def serde_parameters(self) -> dict[str, str]:
         return dict(self.storage.get("SerdeInfo", {}).get("Parameters") or {})
+
+    @property
+    def bucketing(self) -> buckets.Bucketing | None:
+        """How its rows lie in buckets."""
+        return buckets.of(self.storage, self.parameters, self.data_columns)
 
     @property
     def is_projected(self) -> bool:
@@ -114,8 +119,6 @@ def layout(glue: dict[str, Any]) -> hive_files.Layout:
     kind, parameters = table.format, table.parameters
     if kind == "opencsv" or int(parameters.get("skip.header.line.count", "0")):
         raise not_supported("INSERT into a table of OpenCSVSerde or with header lines")
-    if table.storage.get("BucketColumns"):
-        raise not_supported("INSERT into a bucketed table")
     codec = parameters.get("write.compression") or parameters.get(f"{kind}.compression")
     how = hive_files.layout(kind, codec)
     if kind != "text":
@@ -141,9 +144,23 @@ def partitions(table: Table, pred: Pred, catalog: Any, now: datetime) -> list[Pa
             typed(text, kind) for text, (_, kind) in zip(item["Values"], table.keys, strict=True)
         )
         if may_match(pred, dict(zip(names, values, strict=True))):
+            _check_buckets(table, item)
             location = item["StorageDescriptor"]["Location"].rstrip("/") + "/"
             found.append(Partition(values, location))
     return found
+
+
+def _check_buckets(table: Table, item: dict[str, Any]) -> None:
+    """Raises QueryFailed for a partition in other buckets than its table, as Trino does."""
+    if table.bucketing is None:
+        return
+    own = buckets.of(item["StorageDescriptor"], table.parameters, table.data_columns)
+    if own != table.bucketing:
+        raise QueryFailed(
+            "HIVE_PARTITION_SCHEMA_MISMATCH",
+            f"Hive table ({table.database}.{table.name}) bucketing is not compatible with "
+            f"partition ({'/'.join(item['Values'])}) bucketing",
+        )
 
 
 def registered(glue: dict[str, Any], catalog: Any) -> Iterator[dict[str, Any]]:
@@ -189,6 +206,16 @@ def files(
         for item, part in _objects(table, pred, catalog, lake, now)
         if item.size and not item.key.rpartition("/")[2].startswith(("_", "."))
     ]
+
+
+def in_buckets(
+    pairs: list[tuple[Object, Partition]], wanted: set[int] | None
+) -> list[tuple[Object, Partition]]:
+    """The files of wanted buckets, and those whose names do not tell their bucket."""
+    if wanted is None:
+        return pairs
+    kept = wanted | {None}
+    return [p for p in pairs if buckets.number(p[0].key.rpartition("/")[2]) in kept]
 
 
 def _objects(

@@ -18,6 +18,7 @@ import pyarrow.orc as orc
 import pyarrow.parquet as pq
 
 from . import engine
+from .buckets import Bucketing, file_prefix
 from .failure import QueryFailed, not_supported
 from .iceberg import MAX_OPEN_PARTITIONS
 from .lake import Lake
@@ -34,6 +35,8 @@ CODECS = {
 _EXTENSIONS = {"gzip": ".gz", "zstd": ".zst", "none": ""}
 #: LazySimpleSerDe's field delimiter.
 DELIMITER = "\x01"
+#: The column of a row's bucket while it is written.
+_BUCKET = "strata_bucket"
 
 
 @dataclass(frozen=True)
@@ -131,21 +134,43 @@ def write(
     lake: Lake,
     folder: Path,
     names: dict[str, str],
+    bucketing: Bucketing | None = None,
 ) -> Files:
     """Write the rows of `sql` below a location, `keys` as partitions; no rows are no files.
 
-    Raises QueryFailed for more than 100 partitions.
+    Raises QueryFailed for more than 100 partitions, or buckets of partitions.
     """
     check_columns(columns, how)
+    by = list(keys)
+    if bucketing:
+        by.append(_BUCKET)
+        sql = f"SELECT *, {bucketing.sql()} AS {quote(_BUCKET)} FROM ({sql})"
+    rows, found = _copy(con, _shown(sql, columns, by, how), by, how, folder, names)
+    placed: dict[tuple[str, ...], list[tuple[Path, str]]] = {}
+    for values, files in found.items():
+        own = values[: len(keys)]
+        bucket = file_prefix(int(values[-1])) if bucketing else ""
+        prefix = f"{location.rstrip('/')}/{partition_path(keys, own)}{bucket}"
+        placed.setdefault(own, []).extend(
+            (_finished(file, how), f"{prefix}{uuid.uuid4().hex}{how.suffix}") for file in files
+        )
+    lake.upload(pair for pairs in placed.values() for pair in pairs)
+    return Files(rows, {values: [uri for _, uri in pairs] for values, pairs in placed.items()})
+
+
+def _copy(
+    con: Any, sql: str, by: list[str], how: Layout, folder: Path, names: dict[str, str]
+) -> tuple[int, dict[tuple[str, ...], list[Path]]]:
+    """Write rows into a folder; gives their number, and the files by their values of `by`."""
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / ("data" if keys else "data.out")
+    target = folder / ("data" if by else "data.out")
     options = how.copy_options()
-    if keys:
-        options += f", PARTITION_BY ({', '.join(map(quote, keys))}), FILENAME_PATTERN '{{uuidv7}}'"
-    copy = f"COPY ({_shown(sql, columns, keys, how)}) TO {literal(str(target))} ({options})"
+    if by:
+        options += f", PARTITION_BY ({', '.join(map(quote, by))}), FILENAME_PATTERN '{{uuidv7}}'"
+    copy = f"COPY ({sql}) TO {literal(str(target))} ({options})"
     rows = int(engine.run(con, copy, names).fetchone()[0])
     found: dict[tuple[str, ...], list[Path]] = {}
-    for file in sorted(target.rglob("*.*")) if keys else [target] if rows else []:
+    for file in sorted(target.rglob("*.*")) if by else [target] if rows else []:
         folders = file.relative_to(target).parts[:-1]
         found.setdefault(tuple(unquote(f.partition("=")[2]) for f in folders), []).append(file)
     if len(found) > MAX_OPEN_PARTITIONS:
@@ -153,37 +178,24 @@ def write(
             "HIVE_TOO_MANY_OPEN_PARTITIONS",
             f"Exceeded limit of {MAX_OPEN_PARTITIONS} open writers for partitions/buckets",
         )
-    base = location.rstrip("/")
-    placed = {
-        values: [
-            (_finished(file, how), f"{base}/{partition_path(keys, values)}{uuid.uuid4().hex}{how.suffix}")
-            for file in files
-        ]
-        for values, files in found.items()
-    }  # fmt: skip
-    lake.upload(pair for pairs in placed.values() for pair in pairs)
-    return Files(rows, {values: [uri for _, uri in pairs] for values, pairs in placed.items()})
+    return rows, found
 
 
-def _shown(sql: str, columns: list[tuple[str, Type]], keys: list[str], how: Layout) -> str:
+def _shown(sql: str, columns: list[tuple[str, Type]], by: list[str], how: Layout) -> str:
     """The query as the format wants it.
 
     A JSON record is one text (DuckDB's own JSON has no partitions); Avro's smallest number is an
     int.
     """
     if how.format == "json":
-        fields = ", ".join(f"{quote(n)} := {quote(n)}" for n, _ in columns if n not in keys)
-        listed = ", ".join([f"to_json(struct_pack({fields})) AS record", *map(quote, keys)])
+        fields = ", ".join(f"{quote(n)} := {quote(n)}" for n, _ in columns if n not in by)
+        listed = ", ".join([f"to_json(struct_pack({fields})) AS record", *map(quote, by)])
         return f"SELECT {listed} FROM ({sql})"
-    if how.format != "avro":
+    small = [quote(n) for n, t in columns if t.name in ("tinyint", "smallint")]
+    if how.format != "avro" or not small:
         return sql
-    listed = ", ".join(
-        f"CAST({quote(n)} AS INTEGER) AS {quote(n)}"
-        if t.name in ("tinyint", "smallint")
-        else quote(n)
-        for n, t in columns
-    )
-    return f"SELECT {listed} FROM ({sql})"
+    wider = ", ".join(f"CAST({name} AS INTEGER) AS {name}" for name in small)
+    return f"SELECT * REPLACE ({wider}) FROM ({sql})"
 
 
 def _finished(file: Path, how: Layout) -> Path:

@@ -432,6 +432,7 @@ def _create_table(text: str, body: str) -> Statement:
         "properties": {},
         "comment": None,
         "delimited": {},
+        "buckets": None,
     }
     _table_clauses(rest.strip(), options)
     return Statement("create_table", text, table=split_name(match[3]), options=options)
@@ -458,6 +459,12 @@ def _table_clauses(rest: str, options: dict[str, Any]) -> None:
                 _column(p) if re.match(r"[`\"\w]+\s+\w", p) else (p, "", None)
                 for p in _split(inner)
             ]
+        elif match := re.match(r"clustered\s+by\s*", rest, re.I):
+            inner, rest = _parenthesis(rest)
+            if not (match := re.match(r"\s*into\s+([1-9]\d*)\s+buckets\s*", rest, re.I)):
+                raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{rest[:40]}'")
+            names = [p.strip('`"').lower() for p in _split(inner)]
+            options["buckets"], rest = (names, int(match[1])), rest[match.end() :]
         elif match := re.match(r"row\s+format\s+serde\s+'([^']+)'\s*", rest, re.I):
             options["serde"], rest = match[1], rest[match.end() :]
         elif match := re.match(r"with\s+serdeproperties\s*", rest, re.I):
@@ -599,11 +606,11 @@ def _unload(text: str, body: str) -> Statement:
 
 
 def _explain(text: str, match: re.Match[str]) -> Statement:
-    """`EXPLAIN [(options)] query`; options are checked by explain.py."""
+    """`EXPLAIN [(options)] statement`; options are checked by explain.py."""
     if match["analyze"]:
         raise not_supported("EXPLAIN ANALYZE")
     explained = parse(_in_place(text, match["sql"]))
-    if explained.kind != "select":
+    if explained.kind not in ("select", "ctas", "insert", "merge", "update", "delete"):
         raise not_supported(f"EXPLAIN of {explained.kind.upper()}")
     found = {}
     for part in _split(match["options"] or ""):
@@ -611,8 +618,9 @@ def _explain(text: str, match: re.Match[str]) -> Statement:
         if name not in ("FORMAT", "TYPE"):
             raise QueryFailed("SYNTAX_ERROR", f"line 1:10: mismatched input '{part}'")
         found[name] = value.strip()
-    query = explained.query
-    return Statement("explain", text, "UTILITY", query=query, options={"options": found})
+    given = {"options": found, "statement": explained}
+    tree = explained.node or explained.query
+    return Statement("explain", text, "UTILITY", node=tree, options=given)
 
 
 def _named(kind: str, category: str = "UTILITY") -> Any:

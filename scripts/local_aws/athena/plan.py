@@ -20,9 +20,10 @@ from local_aws.errors import AwsError
 
 from . import engine, hive, iceberg, metadata_tables
 from .failure import QueryCancelled, QueryFailed, not_supported
-from .lake import Lake
+from .lake import Lake, Object
 from .parser import parse
 from .predicates import Pred
+from .projection import Partition
 from .relations import Column, Relation, Scan, finish
 from .translate import Translator, View
 from .types import BIGINT, VARCHAR, Type, quote
@@ -235,7 +236,7 @@ class Session:
             self.con.execute(f"CREATE OR REPLACE TEMP VIEW {quote(scan.view)} AS {sql}")
             return
         table = hive.Table(scan.table["DatabaseName"], scan.table["Name"], scan.table)
-        pairs = hive.files(table, scan.filter(), self.catalog, self.lake, self.now)
+        pairs = self._hive_files(table, scan.filter())
         hive.create_view(self.con, scan.view, table, pairs, scan.required, self.lake, self.files)
         size = sum(
             hive.scanned_bytes(table, pairs, use, self.lake) * times
@@ -243,6 +244,13 @@ class Session:
         )
         partitions = len({part.location for _, part in pairs}) if table.keys else None
         self._read(f"{table.database}.{table.name}", scan, len(pairs), size, partitions)
+
+    def _hive_files(self, table: hive.Table, pred: Pred) -> list[tuple[Object, Partition]]:
+        found = hive.files(table, pred, self.catalog, self.lake, self.now)
+        if table.bucketing is None:
+            return found
+        wanted = table.bucketing.left_by(pred, lambda sql: engine.fold(self.con, sql))
+        return hive.in_buckets(found, wanted)
 
     def _read(
         self, name: str, scan: Scan, files: int, size: int, partitions: int | None = None

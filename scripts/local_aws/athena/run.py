@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from . import ddl, engine, maintenance, results, show, writes
+from . import changes, ddl, engine, maintenance, results, show, writes
 from .explain import explain
 from .failure import QueryCancelled, QueryFailed, not_supported
 from .iceberg import Metadata
@@ -27,9 +27,9 @@ from .unload import unload
 _WRITES: dict[str, Callable[[Session, Statement, Path], writes.Written]] = {
     "ctas": writes.create_table_as,
     "insert": writes.insert,
-    "merge": writes.merge,
-    "update": writes.update,
-    "delete": writes.delete,
+    "merge": changes.merge,
+    "update": changes.change_rows,
+    "delete": changes.change_rows,
     "optimize": maintenance.optimize,
     "vacuum": maintenance.vacuum,
     "unload": unload,

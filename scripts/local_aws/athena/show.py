@@ -157,8 +157,10 @@ def _partition(item: PartitionField, table: iceberg.Table) -> str:
 
 def _hive_clauses(glue: Json) -> list[str]:
     storage = glue["StorageDescriptor"]
-    if storage.get("BucketColumns"):
-        raise not_supported("SHOW CREATE TABLE of a bucketed table")
+    if storage.get("SortColumns"):
+        raise not_supported("SHOW CREATE TABLE of a table with sorted buckets")
+    buckets = storage.get("BucketColumns") or []
+    clustered = ", \n".join(f"  {name}" for name in buckets)
     serde = storage.get("SerdeInfo", {})
     keys = glue.get("PartitionKeys", [])
     parameters = {k: v for k, v in glue.get("Parameters", {}).items() if k != "EXTERNAL"}
@@ -167,6 +169,8 @@ def _hive_clauses(glue: Json) -> list[str]:
         f"CREATE EXTERNAL TABLE `{glue['Name']}`(\n{_columns(storage['Columns'])})",
         *([f"COMMENT {literal(comment)}"] if comment else []),
         *([f"PARTITIONED BY ( \n{_columns(keys)})"] if keys else []),
+        *([f"CLUSTERED BY ( \n{clustered}) "] if buckets else []),
+        *([f"INTO {storage['NumberOfBuckets']} BUCKETS"] if buckets else []),
         f"ROW FORMAT SERDE \n  {literal(serde.get('SerializationLibrary', ''))} ",
         *(
             [f"WITH SERDEPROPERTIES ( \n{_pairs(serde['Parameters'])}) "]

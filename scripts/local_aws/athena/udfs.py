@@ -493,6 +493,15 @@ def _to_ieee(form: str, value: float) -> bytes:
     return struct.pack(form, math.nan if math.isnan(value) else value)
 
 
+@_define("hive_hash", "BIGINT", "VARCHAR", "BIGINT")
+def _hive_hash(initial: int, text: str) -> int:
+    """Hive's hash of a text's bytes, which Java reads with a sign; 32 bits."""
+    found = initial
+    for byte in text.encode():
+        found = (found * 31 + (byte - 256 if byte > 127 else byte)) & 0xFFFFFFFF
+    return found
+
+
 # --- JSON
 
 

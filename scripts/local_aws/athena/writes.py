@@ -1,8 +1,4 @@
-"""Statements that change rows: CTAS, INSERT, MERGE, UPDATE and DELETE.
-
-An Iceberg statement is one snapshot, merge-on-read: new data files, and position deletes for the
-rows that are gone. A failed statement leaves nothing visible.
-"""
+"""Statements that add rows: CTAS and INSERT. A failed statement leaves nothing visible."""
 
 from __future__ import annotations
 
@@ -11,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pyiceberg.table.snapshots import Operation
-from sqlglot import exp
 
 from local_aws.errors import AwsError
 
-from . import casts, engine, hive, hive_files, iceberg, table_properties
+from . import casts, hive, hive_files, iceberg, table_properties
+from .buckets import Bucketing
 from .expression import Expr, fail_text
 from .failure import QueryFailed, not_supported
 from .hive_files import Files, Layout
@@ -23,7 +19,7 @@ from .iceberg import Change
 from .parser import Statement
 from .plan import Session
 from .relations import Column, Relation
-from .types import Type, common, quote, to_duckdb, to_hive
+from .types import Type, common, parse, quote, to_duckdb, to_hive
 
 Json = dict[str, Any]
 
@@ -54,7 +50,6 @@ _HIVE_SERDES = {
         "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat",
     ),
 }
-_POSITION = ("strata_file", "strata_pos")
 
 
 @dataclass(frozen=True)
@@ -63,6 +58,16 @@ class Written:
 
     rows: int
     files: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a statement is to write: its table, the columns, and DuckDB SQL of the rows."""
+
+    database: str
+    name: str
+    columns: list[tuple[str, Type]]
+    sql: str
 
 
 def storage(file_format: str, columns: list[Json], location: str) -> Json:
@@ -87,12 +92,23 @@ def storage(file_format: str, columns: list[Json], location: str) -> Json:
 
 def create_table_as(session: Session, statement: Statement, folder: Path) -> Written:
     """CTAS: https://docs.aws.amazon.com/athena/latest/ug/create-table-as.html"""
+    planned = plan_create(session, statement)
+    if planned is None:
+        return Written(0, ())
+    properties = statement.options["properties"]
+    if _kind(properties) == "iceberg":
+        return _create_iceberg(session, planned, properties, folder)
+    return _create_hive(session, planned, properties, folder)
+
+
+def plan_create(session: Session, statement: Statement) -> Planned | None:
+    """What a CTAS is to write: nothing where IF NOT EXISTS finds its table."""
     database, name = session.name(statement.table)
     if not session.has_database(database):
         raise QueryFailed("SCHEMA_NOT_FOUND", f"line 1:1: Schema '{database}' does not exist")
     if _exists(session, database, name):
         if statement.options["if_not_exists"]:
-            return Written(0, ())
+            return None
         raise QueryFailed(
             "TABLE_ALREADY_EXISTS",
             f"line 1:1: Destination table 'awsdatacatalog.{database}.{name}' already exists",
@@ -103,12 +119,8 @@ def create_table_as(session: Session, statement: Statement, folder: Path) -> Wri
     columns = _named(relation)
     if statement.options["no_data"]:
         sql = f"SELECT * FROM ({sql}) WHERE false"
-    properties = statement.options["properties"]
-    kind = str(properties.get("table_type", "hive")).lower()
-    _check_properties(kind, properties)
-    if kind == "iceberg":
-        return _create_iceberg(session, database, name, sql, columns, properties, folder)
-    return _create_hive(session, database, name, sql, columns, properties, folder)
+    _check_properties(statement.options["properties"])
+    return Planned(database, name, columns, sql)
 
 
 def _named(relation: Relation) -> list[tuple[str, Type]]:
@@ -135,13 +147,19 @@ _COMMON = {"table_type", "is_external", "format", "write_compression"}
 _PROPERTIES = {
     "iceberg": _COMMON | {"location", "partitioning"} | table_properties.MAINTENANCE,
     "hive": _COMMON
-    | {"location", "external_location", "partitioned_by", "bucketed_by", "field_delimiter"}
+    | {"location", "external_location", "partitioned_by", "field_delimiter"}
+    | {"bucketed_by", "bucket_count"}
     | {"parquet_compression", "orc_compression"},
 }
 
 
-def _check_properties(kind: str, properties: Json) -> None:
+def _kind(properties: Json) -> str:
+    return str(properties.get("table_type", "hive")).lower()
+
+
+def _check_properties(properties: Json) -> None:
     """Raises QueryFailed for a property that would have no effect here."""
+    kind = _kind(properties)
     if kind not in _PROPERTIES:
         raise QueryFailed("INVALID_TABLE_PROPERTY", f"Unknown table_type: {kind}")
     unknown = sorted(set(properties) - _PROPERTIES[kind])
@@ -159,22 +177,14 @@ def _exists(session: Session, database: str, name: str) -> bool:
     return True
 
 
-def _create_iceberg(
-    session: Session,
-    database: str,
-    name: str,
-    sql: str,
-    columns: list[tuple[str, Type]],
-    properties: Json,
-    folder: Path,
-) -> Written:
+def _create_iceberg(session: Session, planned: Planned, properties: Json, folder: Path) -> Written:
     if "location" not in properties:
         raise QueryFailed(
             "INVALID_TABLE_PROPERTY", "Table location must be specified for an Iceberg table"
         )
     own = {"table_type", "is_external", "location", "partitioning"}
     kept = table_properties.check({k: v for k, v in properties.items() if k not in own})
-    for column, kind in columns:
+    for column, kind in planned.columns:
         if kind.name.startswith("timestamp") and kind.args[0] != 6:
             raise QueryFailed(
                 "NOT_SUPPORTED",
@@ -183,15 +193,15 @@ def _create_iceberg(
             )
     location = str(properties["location"]).rstrip("/")
     metadata = iceberg.new_metadata(
-        [(n, t, None) for n, t in columns],
+        [(n, t, None) for n, t in planned.columns],
         [str(item) for item in properties.get("partitioning", [])],
         location,
         {"write.parquet.compression-codec": table_properties.codec(kept), **kept},
     )
-    change = _write(session, sql, columns, metadata, folder)
+    change = write_iceberg(session, planned.sql, planned.columns, metadata, folder)
     if change.data:
         metadata = iceberg.with_snapshot(metadata, change, Operation.APPEND, session.meta)
-    publish_iceberg(session, database, name, metadata)
+    publish_iceberg(session, planned.database, planned.name, metadata)
     return Written(change.rows, _paths(change))
 
 
@@ -223,7 +233,7 @@ def _create_in_glue(session: Session, database: str, table_input: Json) -> None:
         raise
 
 
-def _write(
+def write_iceberg(
     session: Session, sql: str, columns: list[tuple[str, Type]], metadata: Any, folder: Path
 ) -> Change:
     """Data files of the rows of `sql`, whose columns are the table's in order."""
@@ -249,17 +259,8 @@ def _paths(change: Change) -> tuple[str, ...]:
     return tuple(file.file_path for file in change.data)
 
 
-def _create_hive(
-    session: Session,
-    database: str,
-    name: str,
-    sql: str,
-    columns: list[tuple[str, Type]],
-    properties: Json,
-    folder: Path,
-) -> Written:
-    if properties.get("bucketed_by"):
-        raise not_supported("bucketed_by")
+def _create_hive(session: Session, planned: Planned, properties: Json, folder: Path) -> Written:
+    database, name, columns = planned.database, planned.name, planned.columns
     location = properties.get("external_location") or properties.get("location")
     if location and session.enforced:
         raise QueryFailed(
@@ -279,6 +280,7 @@ def _create_hive(
     described = storage(_GLUE_FORMATS.get(how.format, how.format), glue_columns[:split], location)
     if how.delimiter != hive_files.DELIMITER:
         described["SerdeInfo"]["Parameters"]["field.delim"] = how.delimiter
+    described.update(_buckets(properties, glue_columns[:split]))
     table_input = {
         "Name": name,
         "TableType": "EXTERNAL_TABLE",
@@ -291,7 +293,7 @@ def _create_hive(
         "StorageDescriptor": described,
     }
     glue = {**table_input, "DatabaseName": database}
-    found = _write_hive(session, glue, sql, folder)
+    found = _write_hive(session, glue, planned.sql, folder)
     _create_in_glue(session, database, table_input)
     _register(session, glue, found)
     return Written(found.rows, found.uris)
@@ -328,15 +330,38 @@ def _layout(properties: Json) -> Layout:
     )
 
 
+def _buckets(properties: Json, columns: list[Json]) -> Json:
+    """What a StorageDescriptor says of the buckets that a CTAS asks for."""
+    names = [str(name).lower() for name in properties.get("bucketed_by", [])]
+    count = int(properties.get("bucket_count", 0))
+    if not names and not count:
+        return {}
+    if not names or not count:
+        raise QueryFailed(
+            "INVALID_TABLE_PROPERTY", "bucketed_by and bucket_count must be specified together"
+        )
+    if count < 0:
+        raise QueryFailed("INVALID_TABLE_PROPERTY", "bucket_count must be greater than zero")
+    known = {c["Name"]: parse(c["Type"]) for c in columns}
+    if missing := [name for name in names if name not in known]:
+        raise QueryFailed(
+            "INVALID_TABLE_PROPERTY",
+            f"Bucketing columns [{', '.join(missing)}] not present in schema",
+        )
+    if not Bucketing(tuple((name, known[name]) for name in names), count).is_supported:
+        raise QueryFailed("NOT_SUPPORTED", "Cannot create a table bucketed on an unsupported type")
+    return {"BucketColumns": names, "NumberOfBuckets": count}
+
+
 def _write_hive(session: Session, glue: Json, sql: str, folder: Path) -> Files:
     """Write rows into a Hive table's location and register their partitions."""
     keys = [k["Name"].lower() for k in glue.get("PartitionKeys", [])]
     location = glue["StorageDescriptor"]["Location"]
+    table = hive.Table(glue["DatabaseName"], glue["Name"], glue)
     found = hive_files.write(
         session.con, sql, hive.columns(glue), keys, location, hive.layout(glue), session.lake,
-        folder, session.files,
+        folder, session.files, table.bucketing,
     )  # fmt: skip
-    table = hive.Table(glue["DatabaseName"], glue["Name"], glue)
     if lost := hive.unreachable(table, found.partitions, session.catalog, session.now):
         session.lake.delete(found.uris)
         raise not_supported(
@@ -370,26 +395,51 @@ def _register(session: Session, glue: Json, found: Files) -> None:
 
 def insert(session: Session, statement: Statement, folder: Path) -> Written:
     """INSERT INTO: https://docs.aws.amazon.com/athena/latest/ug/insert-into.html"""
+    glue, table = _target(session, statement)
+    planned = _inserted(session, statement, glue, table)
+    if table is None:
+        found = _write_hive(session, glue, planned.sql, folder)
+        _register(session, glue, found)
+        return Written(found.rows, found.uris)
+    change = write_iceberg(session, planned.sql, planned.columns, table.metadata, folder)
+    if change.data:
+        metadata = iceberg.with_snapshot(table.metadata, change, Operation.APPEND, session.meta)
+        iceberg.commit(table, metadata, session.catalog, session.meta)
+    return Written(change.rows, _paths(change))
+
+
+def plan_insert(session: Session, statement: Statement) -> Planned:
+    """What an INSERT is to write."""
+    return _inserted(session, statement, *_target(session, statement))
+
+
+def _target(session: Session, statement: Statement) -> tuple[Json, iceberg.Table | None]:
+    """A table that takes rows: its Glue entry, and what it is if it is Iceberg's.
+
+    Raises QueryFailed for what takes none.
+    """
     glue = session.glue_table(statement.table)
     if glue.get("TableType") == "VIRTUAL_VIEW":
         raise QueryFailed("NOT_SUPPORTED", "line 1:1: Inserting into views is not supported")
-    is_iceberg = iceberg.is_iceberg(glue)
-    table = session.meta.table(glue["DatabaseName"], glue) if is_iceberg else None
+    if iceberg.is_iceberg(glue):
+        return glue, session.meta.table(glue["DatabaseName"], glue)
+    if glue["StorageDescriptor"].get("BucketColumns"):
+        raise QueryFailed(
+            "NOT_SUPPORTED", "INSERT INTO is not supported on bucketed tables: " + glue["Name"]
+        )
+    return glue, None
+
+
+def _inserted(
+    session: Session, statement: Statement, glue: Json, table: iceberg.Table | None
+) -> Planned:
     columns = table.columns() if table else hive.columns(glue)
     if statement.query is None:
         raise not_supported("INSERT without a query")
     sql, relation = session.translate(statement.query, statement.text)
     names = statement.options["columns"] or [name for name, _ in columns]
     sql = _coerced(sql, relation, names, columns)
-    if table is None:
-        found = _write_hive(session, glue, sql, folder)
-        _register(session, glue, found)
-        return Written(found.rows, found.uris)
-    change = _write(session, sql, columns, table.metadata, folder)
-    if change.data:
-        metadata = iceberg.with_snapshot(table.metadata, change, Operation.APPEND, session.meta)
-        iceberg.commit(table, metadata, session.catalog, session.meta)
-    return Written(change.rows, _paths(change))
+    return Planned(glue["DatabaseName"], glue["Name"], columns, sql)
 
 
 def _coerced(
@@ -411,26 +461,26 @@ def _coerced(
             f"{[str(known[n]) for n in names]}, Query: {[str(c.type) for c in given]}",
         )
     for column, name in zip(given, names, strict=True):
-        if not _assignable(column.type, known[name]):
+        if not assignable(column.type, known[name]):
             raise QueryFailed(
                 "TYPE_MISMATCH",
                 "line 1:1: Insert query has mismatched column types: Table: "
                 f"{[str(known[n]) for n in names]}, Query: {[str(c.type) for c in given]}",
             )
-    stored = {name: _stored(c, known[name]) for name, c in zip(names, given, strict=True)}
+    values = {name: stored(c, known[name]) for name, c in zip(names, given, strict=True)}
     shown = ", ".join(
-        f"{stored.get(name, f'CAST(NULL AS {to_duckdb(kind)})')} AS {quote(name)}"
+        f"{values.get(name, f'CAST(NULL AS {to_duckdb(kind)})')} AS {quote(name)}"
         for name, kind in columns
     )
     return f"SELECT {shown} FROM ({sql})"
 
 
-def _assignable(given: Type, wanted: Type) -> bool:
+def assignable(given: Type, wanted: Type) -> bool:
     """Whether Trino stores a value of one type in a column of another: they have a common type."""
     return common(given, wanted) is not None
 
 
-def _stored(column: Column, wanted: Type) -> str:
+def stored(column: Column, wanted: Type) -> str:
     """SQL of a column's value as a table's type has it: cast as Trino casts, but never truncated."""
     value = casts.cast(Expr(quote(column.sql_name), column.type), wanted).sql
     if not (wanted.args and wanted.is_text and column.type.is_text):
@@ -439,228 +489,3 @@ def _stored(column: Column, wanted: Type) -> str:
     too_long = f"length(rtrim({quote(column.sql_name)})) > {wanted.args[0]}"
     failing = fail_text("INVALID_CAST_ARGUMENT", message, "VARCHAR")
     return f"CASE WHEN {too_long} THEN {failing} ELSE {value} END"
-
-
-# --- MERGE, UPDATE, DELETE
-
-
-def merge(session: Session, statement: Statement, folder: Path) -> Written:
-    """MERGE INTO: https://docs.aws.amazon.com/athena/latest/ug/merge-into-statement.html
-
-    Raises QueryFailed when a row of the target matches two rows of the source.
-    """
-    node = statement.node
-    if not isinstance(node, exp.Merge):
-        raise not_supported("this form of MERGE")
-    table = session.iceberg_table(statement.table)
-    session.positional = (table.database, table.name)
-    target = node.this.alias or table.name
-    matched = exp.Not(this=exp.Is(this=_position("strata_pos", target), expression=exp.Null()))
-    whens = node.args["whens"].expressions
-    actions, values = exp.Case(), {name: exp.Case() for name, _ in table.columns()}
-    kinds: list[str] = []
-    for number, when in enumerate(whens, start=1):
-        condition = matched.copy() if when.args.get("matched") else exp.Not(this=matched.copy())
-        if extra := when.args.get("condition"):
-            condition = exp.And(this=condition, expression=exp.Paren(this=extra.copy()))
-        kind, assigned = _clause(when, table.columns(), target)
-        kinds.append(kind)
-        actions = actions.when(condition.copy(), exp.Literal.number(number))
-        for name, value in assigned.items():
-            guard = exp.And(
-                this=exp.Paren(this=condition.copy()),
-                expression=_none_of(whens[: number - 1], matched),
-            )
-            values[name] = values[name].when(guard, value)
-    shown: list[exp.Expression] = [
-        exp.alias_(_position("strata_file", target), "strata_file"),
-        exp.alias_(_position("strata_pos", target), "strata_pos"),
-        exp.alias_(actions.else_(exp.Literal.number(0)), "strata_action"),
-    ]
-    shown += [
-        exp.alias_(case if case.args.get("ifs") else exp.Null(), name, quoted=True)
-        for name, case in values.items()
-    ]
-    query = exp.Select(expressions=shown)
-    query.set("from_", exp.From(this=node.args["using"].copy()))
-    joined = exp.Join(this=node.this.copy(), side="LEFT", on=node.args["on"].copy())
-    query.set("joins", [joined])
-    _materialize(session, query, statement.text, table)
-    _refuse_double_matches(session)
-    gone = [n for n, kind in enumerate(kinds, start=1) if kind in ("update", "delete")]
-    new = [n for n, kind in enumerate(kinds, start=1) if kind in ("update", "insert")]
-    return _commit_changes(session, table, gone, new, folder)
-
-
-def _none_of(whens: list[exp.Expression], matched: exp.Expression) -> exp.Expression:
-    """No earlier clause took the row."""
-    result: exp.Expression = exp.true()
-    for when in whens:
-        condition = matched.copy() if when.args.get("matched") else exp.Not(this=matched.copy())
-        if extra := when.args.get("condition"):
-            condition = exp.And(this=condition, expression=exp.Paren(this=extra.copy()))
-        missed = exp.Anonymous(
-            this="fn$coalesce", expressions=[exp.Paren(this=condition), exp.false()]
-        )
-        result = exp.And(this=result, expression=exp.Not(this=missed))
-    return exp.Paren(this=result)
-
-
-def _position(name: str, target: str) -> exp.Column:
-    return exp.column(name, table=exp.to_identifier(target, quoted=True))
-
-
-def _clause(
-    when: exp.Expression, columns: list[tuple[str, Type]], target: str
-) -> tuple[str, dict[str, exp.Expression]]:
-    """What a WHEN clause does, and the values of all columns where it makes a row."""
-    then, is_matched = when.args["then"], bool(when.args.get("matched"))
-    if when.args.get("source"):
-        raise not_supported("WHEN NOT MATCHED BY SOURCE")
-    if is_matched == isinstance(then, exp.Insert):
-        side = "MATCHED" if is_matched else "NOT MATCHED"
-        raise QueryFailed("SYNTAX_ERROR", f"line 1:1: WHEN {side} THEN {then.sql('trino')}")
-    if isinstance(then, exp.Update):
-        values: dict[str, exp.Expression] = {
-            name: exp.column(exp.to_identifier(name, quoted=True), table=target, quoted=True)
-            for name, _ in columns
-        }
-        for assignment in then.expressions:
-            values[_column_name(assignment.this, values)] = assignment.expression.copy()
-        return "update", values
-    if isinstance(then, exp.Insert):
-        listed = then.this.expressions if then.this is not None else []
-        known = dict.fromkeys(name for name, _ in columns)
-        names = [_column_name(c, known) for c in listed] or [name for name, _ in columns]
-        given = then.expression.expressions
-        if len(given) != len(names):
-            raise QueryFailed(
-                "TYPE_MISMATCH", "line 1:1: MERGE INSERT has as many values as columns, or fails"
-            )
-        return "insert", {n: v.copy() for n, v in zip(names, given, strict=True)}
-    if str(then.name).upper() == "DELETE":
-        return "delete", {}
-    raise not_supported(f"WHEN … THEN {then.sql('trino')}")
-
-
-def _column_name(node: exp.Expression, known: dict[str, Any]) -> str:
-    name = node.name.lower().removeprefix("fn$")
-    if name not in known:
-        raise QueryFailed("COLUMN_NOT_FOUND", f"line 1:1: Column '{name}' cannot be resolved")
-    return name
-
-
-def _materialize(session: Session, query: exp.Expression, text: str, table: iceberg.Table) -> None:
-    """Compute what changes: file, position, action and the new values of each row."""
-    sql, relation = session.translate(query, text)
-    names = [*_POSITION, "strata_action", *(name for name, _ in table.columns())]
-    types = dict(table.columns())
-    shown = []
-    for name, column in zip(names, relation.columns, strict=True):
-        if name in types:
-            if not _assignable(column.type, types[name]):
-                raise QueryFailed(
-                    "TYPE_MISMATCH",
-                    f"line 1:1: column '{name}' is {types[name]}, the value is {column.type}",
-                )
-            shown.append(f"{_stored(column, types[name])} AS {quote(name)}")
-        else:
-            shown.append(f"{quote(column.sql_name)} AS {quote(name)}")
-    create = f"CREATE OR REPLACE TEMP TABLE strata_change AS SELECT {', '.join(shown)} FROM ({sql})"
-    engine.run(session.con, create, session.files)
-
-
-def _refuse_double_matches(session: Session) -> None:
-    found = session.con.execute(
-        "SELECT 1 FROM strata_change WHERE strata_pos IS NOT NULL AND strata_action > 0 "
-        "GROUP BY strata_file, strata_pos HAVING count(*) > 1 LIMIT 1"
-    ).fetchone()
-    if found:
-        raise QueryFailed(
-            "MERGE_TARGET_ROW_MULTIPLE_MATCHES",
-            "One MERGE target table row matched more than one source row",
-        )
-
-
-def update(session: Session, statement: Statement, folder: Path) -> Written:
-    """UPDATE: https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-updating-iceberg-table-data.html"""
-    node = statement.node
-    if not isinstance(node, exp.Update):
-        raise not_supported("this form of UPDATE")
-    table = session.iceberg_table(statement.table)
-    values: dict[str, exp.Expression] = {
-        name: exp.column(exp.to_identifier(name, quoted=True)) for name, _ in table.columns()
-    }
-    for assignment in node.expressions:
-        values[_column_name(assignment.this, values)] = assignment.expression.copy()
-    return _change_rows(session, statement, table, values, [1], folder)
-
-
-def delete(session: Session, statement: Statement, folder: Path) -> Written:
-    """DELETE: rows for which the condition holds."""
-    table = session.iceberg_table(statement.table)
-    values: dict[str, exp.Expression] = {name: exp.Null() for name, _ in table.columns()}
-    return _change_rows(session, statement, table, values, [], folder)
-
-
-def _change_rows(
-    session: Session,
-    statement: Statement,
-    table: iceberg.Table,
-    values: dict[str, exp.Expression],
-    new: list[int],
-    folder: Path,
-) -> Written:
-    node = statement.node
-    if node is None:
-        raise not_supported("this statement")
-    session.positional = (table.database, table.name)
-    shown: list[exp.Expression] = [exp.column(name) for name in _POSITION]
-    shown.append(exp.alias_(exp.Literal.number(1), "strata_action"))
-    shown += [exp.alias_(value, name, quoted=True) for name, value in values.items()]
-    query = exp.Select(expressions=shown)
-    query.set("from_", exp.From(this=node.this.copy()))
-    if where := node.args.get("where"):
-        query.set("where", where.copy())
-    _materialize(session, query, statement.text, table)
-    return _commit_changes(session, table, [1], new, folder)
-
-
-def _commit_changes(
-    session: Session, table: iceberg.Table, gone: list[int], new: list[int], folder: Path
-) -> Written:
-    """One snapshot of what `strata_change` holds: `gone` actions delete, `new` ones add."""
-    con, metadata = session.con, table.metadata
-    change = Change()
-    if new:
-        rows = f"SELECT * FROM strata_change WHERE strata_action IN ({_list(new)})"
-        change = _write(session, rows, table.columns(), metadata, folder / "new")
-    deleted = 0
-    if gone:
-        positions = (
-            f"SELECT strata_file, strata_pos FROM strata_change WHERE strata_pos IS NOT NULL "
-            f"AND strata_action IN ({_list(gone)})"
-        )
-        deleted = con.execute(f"SELECT count(*) FROM ({positions})").fetchone()[0]
-        if deleted:
-            touched, _ = session.meta.files(metadata, metadata.current_snapshot())
-            change.deletes = iceberg.write_deletes(
-                con, positions, table, touched, session.lake, folder / "gone", session.files
-            )
-    if change.data or change.deletes:
-        operation = _operation(change)
-        changed = iceberg.with_snapshot(metadata, change, operation, session.meta)
-        iceberg.commit(table, changed, session.catalog, session.meta)
-    listed = _list([*gone, *new])
-    count = f"SELECT count(*) FROM strata_change WHERE strata_action IN ({listed})"
-    return Written(con.execute(count).fetchone()[0])
-
-
-def _operation(change: Change) -> Operation:
-    if not change.deletes:
-        return Operation.APPEND
-    return Operation.OVERWRITE if change.data else Operation.DELETE
-
-
-def _list(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers)) or "-1"
