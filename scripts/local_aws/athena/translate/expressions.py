@@ -253,7 +253,7 @@ class Expressions(Pruning):
             return Expr(f"CAST('-{2**63}' AS BIGINT)", BIGINT, -(2**63))
         value = self.expr(node.this, scope)
         if value.constant == 2**31 and isinstance(node.this, exp.Literal):
-            return Expr(f"(-{2**31})", INTEGER, -(2**31))
+            return Expr(f"CAST(-{2**31} AS INTEGER)", INTEGER, -(2**31))
         if not (value.type.is_numeric or value.type.name.startswith("interval")):
             raise self.error("TYPE_MISMATCH", f"Cannot negate {value.type}", node)
         constant = value.constant
