@@ -217,6 +217,7 @@ class Expressions(Pruning):
                 query.this if isinstance(query, exp.Subquery) else query, scope
             )
             self._whole(relation, scope)
+            self._check_comparable(op, a, Expr("", relation.columns[0].type), node)
             return Expr(f"({a.sql} {op} {quantifier} ({sql}))", BOOLEAN)
         if isinstance(node.left, tuple(COMPARISONS)):
             raise self.error("SYNTAX_ERROR", f"mismatched input '{op}'", node)
