@@ -239,7 +239,7 @@ def _commit_changes(session: Session, changes: _Changes, folder: Path) -> Writte
         )
         deleted = con.execute(f"SELECT count(*) FROM ({positions})").fetchone()[0]
         if deleted:
-            touched, _ = session.meta.files(metadata, metadata.current_snapshot())
+            touched, _ = session.meta.files(table)
             change.deletes = iceberg.write_deletes(
                 con, positions, table, touched, session.lake, folder / "gone", session.files
             )

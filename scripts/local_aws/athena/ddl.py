@@ -233,9 +233,16 @@ def rename(session: Session, statement: Statement) -> Lines:
 
 
 def alter_columns(session: Session, statement: Statement) -> Lines:
-    """ADD COLUMNS, REPLACE COLUMNS, DROP COLUMN, CHANGE COLUMN."""
+    """ADD COLUMNS, DROP COLUMN, CHANGE COLUMN; REPLACE COLUMNS of Hive tables.
+
+    https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-alter-table-change-column.html
+    """
     glue = session.glue_table(statement.table)
     if iceberg.is_iceberg(glue):
+        if statement.kind == "replace_columns":
+            raise QueryFailed(
+                "NOT_SUPPORTED", "REPLACE COLUMNS is not supported for Iceberg tables"
+            )
         table = session.meta.table(glue["DatabaseName"], glue)
         fields = _changed_fields(table.schema, table.metadata.last_column_id, statement)
         _keep_partitions(table.metadata, fields)
@@ -276,31 +283,37 @@ def _changed_fields(schema: Schema, last_id: int, statement: Statement) -> list[
     if statement.kind == "add_columns":
         for name, text, comment in options["columns"]:
             if name in names:
-                raise QueryFailed(
-                    "COLUMN_ALREADY_EXISTS", f"line 1:1: Column '{name}' already exists"
-                )
+                raise _already_exists(name)
             fields.append(new(name, text, comment))
         return fields
     if statement.kind == "drop_column":
-        kept = [f for f in fields if f.name.lower() != options["column"]]
-        if len(kept) == len(fields):
-            raise QueryFailed(
-                "COLUMN_NOT_FOUND", f"line 1:1: Column '{options['column']}' does not exist"
-            )
-        return kept
-    if statement.kind == "replace_columns":
-        present = dict(zip(names, fields, strict=True))
-        return [
-            present[name] if name in present else new(name, text, comment)
-            for name, text, comment in options["columns"]
-        ]
-    if options["from"] not in names:
-        raise QueryFailed(
-            "COLUMN_NOT_FOUND", f"line 1:1: Column '{options['from']}' does not exist"
-        )
-    place = names.index(options["from"])
-    fields[place] = _changed_field(fields[place], options)
-    return fields
+        place = _place(names, options["column"])
+        return fields[:place] + fields[place + 1 :]
+    place = _place(names, options["from"])
+    if options["to"] != options["from"] and options["to"] in names:
+        raise _already_exists(options["to"])
+    return _moved(fields, names, _changed_field(fields[place], options), options)
+
+
+def _place(names: list[str], name: str) -> int:
+    if name not in names:
+        raise QueryFailed("COLUMN_NOT_FOUND", f"line 1:1: Column '{name}' does not exist")
+    return names.index(name)
+
+
+def _already_exists(name: str) -> QueryFailed:
+    return QueryFailed("COLUMN_ALREADY_EXISTS", f"line 1:1: Column '{name}' already exists")
+
+
+def _moved(items: list[Any], names: list[str], changed: Any, options: Json) -> list[Any]:
+    """The columns with one changed, and put FIRST or AFTER another if asked."""
+    place = _place(names, options["from"])
+    others, left = items[:place] + items[place + 1 :], names[:place] + names[place + 1 :]
+    if options["first"]:
+        place = 0
+    elif options["after"]:
+        place = _place(left, options["after"]) + 1
+    return [*others[:place], changed, *others[place:]]
 
 
 _WIDER = {("int", "long"), ("float", "double")}
@@ -342,12 +355,10 @@ def _changed_hive(columns: list[Json], statement: Statement) -> list[Json]:
     if statement.kind == "replace_columns":
         return [entry(*column) for column in options["columns"]]
     if statement.kind == "change_column":
-        return [
-            entry(options["to"], options["type"], options["comment"] or c.get("Comment"))
-            if c["Name"].lower() == options["from"]
-            else c
-            for c in columns
-        ]
+        names = [c["Name"].lower() for c in columns]
+        old = columns[_place(names, options["from"])]
+        changed = entry(options["to"], options["type"], options["comment"] or old.get("Comment"))
+        return _moved(columns, names, changed, options)
     raise QueryFailed("NOT_SUPPORTED", "DROP COLUMN is supported for Iceberg tables only")
 
 

@@ -48,7 +48,7 @@ class Table:
 
     @property
     def data_columns(self) -> list[tuple[str, Type]]:
-        return [(c["Name"].lower(), parse(c["Type"])) for c in self.storage.get("Columns") or []]
+        return [(c["Name"].lower(), parse(c["Type"])) for c in current_columns(self.glue)]
 
     def columns(self) -> list[tuple[str, Type]]:
         return self.data_columns + self.keys
@@ -103,6 +103,15 @@ class Table:
         if "parquet" in str(self.storage.get("InputFormat", "")).lower():
             return "parquet"
         raise not_supported(f"the serde {serde or '(none)'} of table {self.database}.{self.name}")
+
+
+def current_columns(glue: dict[str, Any]) -> list[dict[str, Any]]:
+    """Glue's columns of a table. Iceberg's writers leave those that are gone there, and say so."""
+    return [
+        column
+        for column in glue["StorageDescriptor"].get("Columns") or []
+        if column.get("Parameters", {}).get("iceberg.field.current") != "false"
+    ]
 
 
 def columns(glue: dict[str, Any]) -> list[tuple[str, Type]]:

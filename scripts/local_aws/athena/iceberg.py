@@ -53,6 +53,7 @@ from pyiceberg.transforms import (
     HourTransform,
     IdentityTransform,
     MonthTransform,
+    TimeTransform,
     Transform,
     TruncateTransform,
     VoidTransform,
@@ -79,12 +80,14 @@ MAX_OPEN_PARTITIONS = 100
 
 @dataclass
 class Table:
-    """An Iceberg table at one version: its Glue entry and its metadata."""
+    """An Iceberg table at one version: its Glue entry and its metadata; `snapshot_id` is the
+    snapshot that time travel reads, with the schema that it was written with."""
 
     database: str
     name: str
     glue: dict[str, Any]
     metadata: TableMetadata
+    snapshot_id: int | None = None
 
     @property
     def metadata_location(self) -> str:
@@ -95,7 +98,15 @@ class Table:
         return self.metadata.location.rstrip("/")
 
     @property
+    def snapshot(self) -> Snapshot | None:
+        if self.snapshot_id is None:
+            return self.metadata.current_snapshot()
+        return self.metadata.snapshot_by_id(self.snapshot_id)
+
+    @property
     def schema(self) -> Schema:
+        if self.snapshot_id is not None and self.snapshot and self.snapshot.schema_id is not None:
+            return next(s for s in self.metadata.schemas if s.schema_id == self.snapshot.schema_id)
         return self.metadata.schema()
 
     def columns(self) -> list[tuple[str, Type]]:
@@ -163,14 +174,13 @@ class Metadata:
         return tuple(found)
 
     def files(
-        self, table: TableMetadata, snapshot: Snapshot | None, pred: Pred = TRUE
+        self, table: Table, pred: Pred = TRUE
     ) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
-        """Data and delete files of a snapshot that may hold rows of `pred`."""
+        """Data and delete files of a table that may hold rows of `pred`."""
         data: list[ManifestEntry] = []
         deletes: list[ManifestEntry] = []
-        where = to_expression(pred, table.schema())
-        keep = _Keep(table, where)
-        for manifest in self.manifests(snapshot):
+        keep = _Keep(table, to_expression(pred, table.schema))
+        for manifest in self.manifests(table.snapshot):
             if not keep.manifest(manifest):
                 continue
             for entry in self.entries(manifest):
@@ -185,19 +195,19 @@ class Metadata:
 class _Keep:
     """Which manifests and files may match an expression."""
 
-    def __init__(self, table: TableMetadata, where: ix.BooleanExpression) -> None:
+    def __init__(self, table: Table, where: ix.BooleanExpression) -> None:
         from pyiceberg.expressions.visitors import _InclusiveMetricsEvaluator
 
         self._table, self._where = table, where
         self._all = isinstance(where, ix.AlwaysTrue)
         self._by_spec: dict[int, tuple[Any, Any]] = {}
-        self._metrics = _InclusiveMetricsEvaluator(table.schema(), where)
+        self._metrics = _InclusiveMetricsEvaluator(table.schema, where)
 
     def _spec(self, spec_id: int) -> tuple[Any, Any]:
         if spec_id not in self._by_spec:
             from pyiceberg.expressions.visitors import expression_evaluator
 
-            schema, spec = self._table.schema(), self._table.specs()[spec_id]
+            schema, spec = self._table.schema, self._table.metadata.specs()[spec_id]
             projected = inclusive_projection(schema, spec)(self._where)
             evaluate = manifest_evaluator(spec, schema, projected, case_sensitive=False)
             row_schema = Schema(*spec.partition_type(schema).fields)
@@ -250,10 +260,10 @@ def to_expression(pred: Pred, schema: Schema) -> ix.BooleanExpression:
     return kinds[op](names[column].name, value)
 
 
-def scanned_bytes(table: TableMetadata, meta: Metadata, snapshot: Snapshot | None, use: Use) -> int:
+def scanned_bytes(table: Table, meta: Metadata, use: Use) -> int:
     """Bytes of the column chunks and delete files that one use of a table needs."""
-    data, deletes = meta.files(table, snapshot, use.filter)
-    schema = table.schema()
+    data, deletes = meta.files(table, use.filter)
+    schema = table.schema
     tops = {f.field_id for f in schema.fields if f.name.lower() in use.columns}
     # Equality deletes are joined on columns of the data.
     tops.update(*(entry.data_file.equality_ids or () for entry in deletes))
@@ -278,12 +288,15 @@ def _chunk_bytes(file: DataFile, wanted: set[int], lake: Lake) -> int:
     return sum(size for number, size in sizes.items() if number in wanted)
 
 
-def scan_sql(
-    table: Table, lake: Lake, snapshot_id: int | None = None, positions: bool = False
-) -> str:
-    """DuckDB SQL that reads the table's current (or another) snapshot."""
-    names = [(f.name, f.name.lower()) for f in table.schema.fields]
-    listed = ", ".join(f"{quote(n)} AS {quote(low)}" for n, low in names)
+def scan_sql(table: Table, meta: Metadata, positions: bool = False) -> str:
+    """DuckDB SQL that reads the table's snapshot."""
+    hidden = _misjudged(table, meta)
+    names = [(f.name, f.name.lower(), f.field_id in hidden) for f in table.schema.fields]
+    # A filter on an item of a list stays above the scan.
+    listed = ", ".join(
+        f"{f'[{quote(n)}][1]' if is_hidden else quote(n)} AS {quote(low)}"
+        for n, low, is_hidden in names
+    )
     place = literal(table.location)
     if table.metadata.current_snapshot() is None:
         empty = ", ".join(
@@ -291,16 +304,37 @@ def scan_sql(
         )
         extra = ", '' AS strata_file, CAST(0 AS BIGINT) AS strata_pos" if positions else ""
         return f'SELECT {empty}, {place} AS "$path"{extra} WHERE false'
-    folder = lake.table_folder(table.metadata_location)
+    folder = meta.lake.table_folder(table.metadata_location)
     name = table.metadata_location.rsplit("/", 1)[1].removesuffix(".metadata.json")
     options = (
         f"version={literal(name)}, version_name_format='%s%s.metadata.json', allow_moved_paths=true"
     )
-    if snapshot_id is not None:
-        options += f", snapshot_from_id={snapshot_id}"
+    if table.snapshot_id is not None:
+        options += f", snapshot_from_id={table.snapshot_id}"
     extra = ", filename AS strata_file, file_row_number AS strata_pos" if positions else ""
     path = f"{place} || substr(filename, {len(str(folder)) + 1})"
     return f'SELECT {listed}, {path} AS "$path"{extra} FROM iceberg_scan({literal(str(folder))}, {options})'
+
+
+def _misjudged(table: Table, meta: Metadata) -> set[int]:
+    """Columns by whose partitions DuckDB's reader skips files that it should read: it rounds
+    instants before 1970 up, and fails on truncated decimals."""
+    manifests = meta.manifests(table.snapshot)
+    kinds = {f.field_id: f.field_type for f in table.schema.fields}
+    found = set()
+    for number, spec in table.metadata.specs().items():
+        own = [m.partitions or [] for m in manifests if m.partition_spec_id == number]
+        for place, part in enumerate(spec.fields):
+            kind, transform = kinds.get(part.source_id), part.transform
+            if isinstance(kind, ice.DecimalType) and isinstance(transform, TruncateTransform):
+                found.add(part.source_id)
+            elif isinstance(kind, ice.TimestampType | ice.TimestamptzType) and isinstance(
+                transform, TimeTransform
+            ):
+                lowest = [summary[place].lower_bound for summary in own if len(summary) > place]
+                if any(int.from_bytes(b, "little", signed=True) < 0 for b in lowest if b):
+                    found.add(part.source_id)
+    return found
 
 
 # --- writing
@@ -386,7 +420,12 @@ def write_data(
         target = str(folder / "data")
     else:
         target = str(folder / "data.parquet")
-    copy = f"COPY (SELECT *{computed} FROM ({sql})) TO {literal(target)} ({options})"
+    # Other readers refuse a file whose types are not the schema's.
+    shown = ", ".join(
+        f"CAST({quote(f.name)} AS {to_duckdb(from_iceberg(f.field_type))}) AS {quote(f.name)}"
+        for f in schema.fields
+    )
+    copy = f"COPY (SELECT {shown}{computed} FROM ({sql})) TO {literal(target)} ({options})"
     written = engine.run(con, copy, files).fetchall()
     written = [row for row in written if row[1]]
     partitions = {tuple(sorted((row[5] or {}).items())) for row in written}
@@ -726,7 +765,9 @@ def _summary(parent: Snapshot | None, change: Change, operation: Operation) -> S
     gone_data = [f for f in gone if f.content == DataFileContent.DATA]
     gone_deletes = [f for f in gone if f.content != DataFileContent.DATA]
     gone_rows = sum(f.record_count for f in gone_data)
-    gone_positions = sum(f.record_count for f in gone_deletes)
+    equality = [f for f in gone_deletes if f.content == DataFileContent.EQUALITY_DELETES]
+    gone_equality = sum(f.record_count for f in equality)
+    gone_positions = sum(f.record_count for f in gone_deletes) - gone_equality
     size = sum(f.file_size_in_bytes for f in change.data + change.deletes) - sum(
         f.file_size_in_bytes for f in gone
     )
@@ -741,7 +782,7 @@ def _summary(parent: Snapshot | None, change: Change, operation: Operation) -> S
         "total-data-files": total("data-files", len(change.data) - len(gone_data)),
         "total-delete-files": total("delete-files", len(change.deletes) - len(gone_deletes)),
         "total-position-deletes": total("position-deletes", deleted - gone_positions),
-        "total-equality-deletes": total("equality-deletes", 0),
+        "total-equality-deletes": total("equality-deletes", -gone_equality),
         "total-files-size": total("files-size", size),
     }
     zero = {k for k, v in values.items() if v == "0" and not k.startswith("total")}

@@ -177,7 +177,7 @@ def _manifests(table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
 
 
 def _files(table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
-    data, deletes = meta.files(table.metadata, table.metadata.current_snapshot())
+    data, deletes = meta.files(table)
     files = [entry.data_file for entry in (*data, *deletes)]
     rows = [
         (
@@ -227,7 +227,7 @@ def python_value(kind: ice.IcebergType, value: Any) -> Any:
 
 def _partitions(table: iceberg.Table, meta: iceberg.Metadata) -> Rows:
     """One row a partition: its values, counts, and the bounds of the other columns."""
-    data, _ = meta.files(table.metadata, table.metadata.current_snapshot())
+    data, _ = meta.files(table)
     files = [entry.data_file for entry in data]
     schema = table.schema
     spec = table.metadata.spec()
@@ -325,7 +325,7 @@ def tables(catalog: Any, database: str) -> Iterator[dict[str, Any]]:
             return
 
 
-def table_columns(glue: dict[str, Any], meta: iceberg.Metadata | None = None) -> Columns:
+def table_columns(glue: dict[str, Any]) -> Columns:
     """Names and Trino types of a Glue table or view."""
     if glue.get("TableType") == "VIRTUAL_VIEW":
         from .plan import view

@@ -528,6 +528,7 @@ def _alter_drop_column(text: str, match: re.Match[str]) -> Statement:
 def _alter_change(text: str, match: re.Match[str]) -> Statement:
     name, kind, comment = _column(match[3])
     options = {"from": match[2].strip('`"').lower(), "to": name, "type": kind, "comment": comment}
+    options |= {"first": bool(match["first"]), "after": (match["after"] or "").strip('`"').lower()}
     return Statement("change_column", text, table=split_name(match[1]), options=options)
 
 
@@ -643,8 +644,8 @@ _GRAMMAR: list[tuple[str, Any]] = [
     (rf"alter\s+table\s+({_NAME})\s+replace\s+columns\s*(\(.*\))",
      _alter_columns("replace_columns")),
     (rf"alter\s+table\s+({_NAME})\s+drop\s+column\s+(`[^`]+`|\"[^\"]+\"|\w+)", _alter_drop_column),
-    (rf"alter\s+table\s+({_NAME})\s+change\s+(?:column\s+)?(`[^`]+`|\"[^\"]+\"|\w+)\s+(.+)",
-     _alter_change),
+    (rf"alter\s+table\s+({_NAME})\s+change\s+(?:column\s+)?(`[^`]+`|\"[^\"]+\"|\w+)\s+(.+?)"
+     r"(?:\s+(?P<first>first)|\s+after\s+(?P<after>`[^`]+`|\"[^\"]+\"|\w+))?", _alter_change),
     (rf"alter\s+table\s+({_NAME})\s+set\s+tblproperties\s*(\(.*\))", _alter_properties),
     (rf"alter\s+table\s+({_NAME})\s+unset\s+tblproperties\s*(\(.*\))", _alter_unset),
     (rf"alter\s+table\s+({_NAME})\s+set\s+location\s+'([^']*)'", _alter_location),

@@ -10,7 +10,7 @@ import base64
 import json
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -141,17 +141,18 @@ class Session:
             return view(glue)
         if iceberg.is_iceberg(glue):
             table = self.meta.table(glue["DatabaseName"], glue)
+            table = replace(table, snapshot_id=self._snapshot(version, table))
             columns = [Column(n, n, t) for n, t in table.columns()]
             columns.append(Column("$path", "$path", VARCHAR, hidden=True))
             if self._is_positional(table):
                 columns.append(Column("strata_file", "strata_file", VARCHAR, hidden=True))
                 columns.append(Column("strata_pos", "strata_pos", BIGINT, hidden=True))
-            return self._scan(columns, table, self._snapshot(version, table))
+            return self._scan(columns, table)
         if version is not None:
             raise QueryFailed("NOT_SUPPORTED", "This connector does not support versioned tables")
         columns = [Column(n, n, t) for n, t in hive.columns(glue)]
         columns.append(Column("$path", "$path", VARCHAR, hidden=True))
-        return self._scan(columns, glue, None)
+        return self._scan(columns, glue)
 
     def _snapshot(self, version: exp.Expression | None, table: iceberg.Table) -> int | None:
         """The snapshot that `FOR VERSION|TIMESTAMP AS OF` names.
@@ -191,13 +192,13 @@ class Session:
             raise QueryFailed("INVALID_ARGUMENTS", "Pointer value cannot be NULL")
         return int(found[0])
 
-    def _scan(self, columns: list[Column], table: Any, version: int | None) -> Scan:
+    def _scan(self, columns: list[Column], table: Any) -> Scan:
         self.made += 1
-        return Scan(columns, table=table, view=f"strata_scan_{self.made}", version=version)
+        return Scan(columns, table=table, view=f"strata_scan_{self.made}")
 
     def _computed(self, rows: metadata_tables.Rows) -> Scan:
         columns = [Column(n, n, t) for n, t in rows.columns]
-        return self._scan(columns, rows, None)
+        return self._scan(columns, rows)
 
     def translate(
         self, query: exp.Expression, text: str, printed: bool = False
@@ -262,17 +263,12 @@ class Session:
 
     def _iceberg_view(self, scan: Scan) -> str:
         table: iceberg.Table = scan.table
-        metadata = table.metadata
-        snapshot = (
-            metadata.snapshot_by_id(scan.version) if scan.version else metadata.current_snapshot()
-        )
-        data, deletes = self.meta.files(metadata, snapshot, scan.filter())
+        data, deletes = self.meta.files(table, scan.filter())
         size = sum(
-            iceberg.scanned_bytes(metadata, self.meta, snapshot, use) * times
-            for use, times in scan.uses.items()
+            iceberg.scanned_bytes(table, self.meta, use) * times for use, times in scan.uses.items()
         )
         self._read(f"{table.database}.{table.name}", scan, len(data) + len(deletes), size)
-        return iceberg.scan_sql(table, self.lake, scan.version, self._is_positional(table))
+        return iceberg.scan_sql(table, self.meta, self._is_positional(table))
 
     def _is_positional(self, table: iceberg.Table) -> bool:
         return self.positional == (table.database, table.name)

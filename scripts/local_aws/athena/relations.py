@@ -63,7 +63,6 @@ class Scan(Relation):
 
     table: Any = None
     view: str = ""
-    version: Any = None
 
 
 @dataclass(eq=False)

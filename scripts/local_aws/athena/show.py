@@ -100,7 +100,7 @@ def describe(session: Session, statement: Statement) -> Lines:
     """DESCRIBE: a line a column, its name, type and comment; the partition keys once more below."""
     glue = session.glue_table(statement.table)
     keys = glue.get("PartitionKeys", [])
-    lines = [_described(column) for column in [*glue["StorageDescriptor"]["Columns"], *keys]]
+    lines = [_described(column) for column in [*hive.current_columns(glue), *keys]]
     if keys:
         head = f"{'# col_name':<20}\t{'data_type':<20}\t{'comment':<20}"
         lines += ["\t \t ", "# Partition Information\t \t ", head, "\t \t "]

@@ -10,7 +10,7 @@ from typing import Any
 
 from local_aws.errors import AwsError
 
-from .. import metadata_tables
+from .. import hive, metadata_tables
 from ..types import to_hive
 from .requests import Json, Operations, invalid, page
 
@@ -93,13 +93,12 @@ def _database(found: Json) -> Json:
 
 
 def _table(glue: Json) -> Json:
-    described = glue["StorageDescriptor"]
     keys = glue.get("PartitionKeys", [])
     columns = dict(metadata_tables.table_columns(glue))
     listed = [
         {"Name": c["Name"], "Type": to_hive(columns[c["Name"].lower()], iceberg=True)}
         | ({"Comment": c["Comment"]} if c.get("Comment") else {})
-        for c in described.get("Columns", [])
+        for c in hive.current_columns(glue)
     ]
     return {
         "Name": glue["Name"],

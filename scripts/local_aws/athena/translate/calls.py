@@ -193,6 +193,8 @@ class Calls(Lambdas):
         return " ".join(parts)
 
     def _frame(self, spec: exp.WindowSpec, scope: Scope) -> str:
+        kind = str(spec.args.get("kind") or "RANGE").upper()
+
         def bound(value: Any, side: Any) -> str:
             if isinstance(value, str):
                 return f"{value} {side or ''}".strip()
@@ -200,9 +202,11 @@ class Calls(Lambdas):
             if isinstance(step.constant, int) and step.constant < 0:
                 raise self.error("INVALID_WINDOW_FRAME", "Window frame offset is negative", spec)
             unit = _INTERVALS.get(step.type.name)
+            if not (step.type.is_integer or kind == "RANGE" and (unit or step.type.is_numeric)):
+                message = f"Window frame {kind} value type: {step.type}"
+                raise self.error("TYPE_MISMATCH", message, spec)
             return f"{unit}({step.sql}) {side}" if unit else f"{step.sql} {side}"
 
-        kind = str(spec.args.get("kind") or "RANGE").upper()
         if spec.args.get("exclude"):
             raise self.error("SYNTAX_ERROR", "mismatched input 'exclude'", spec)
         self._check_frame(spec)

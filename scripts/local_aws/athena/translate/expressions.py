@@ -217,6 +217,7 @@ class Expressions(Pruning):
                 query.this if isinstance(query, exp.Subquery) else query, scope
             )
             self._whole(relation, scope)
+            self._check_comparable(op, a, Expr("", relation.columns[0].type), node)
             return Expr(f"({a.sql} {op} {quantifier} ({sql}))", BOOLEAN)
         if isinstance(node.left, tuple(COMPARISONS)):
             raise self.error("SYNTAX_ERROR", f"mismatched input '{op}'", node)
@@ -253,7 +254,7 @@ class Expressions(Pruning):
             return Expr(f"CAST('-{2**63}' AS BIGINT)", BIGINT, -(2**63))
         value = self.expr(node.this, scope)
         if value.constant == 2**31 and isinstance(node.this, exp.Literal):
-            return Expr(f"(-{2**31})", INTEGER, -(2**31))
+            return Expr(f"CAST(-{2**31} AS INTEGER)", INTEGER, -(2**31))
         if not (value.type.is_numeric or value.type.name.startswith("interval")):
             raise self.error("TYPE_MISMATCH", f"Cannot negate {value.type}", node)
         constant = value.constant
