@@ -58,8 +58,9 @@ def test_answer(typed: Typed, case: cases.Case) -> None:
 
 #: Literals that can stand in a column; those of intervals, binaries and char have no type there.
 _LITERAL = re.compile(
-    r"(?P<fixed>\b(?:interval|char|x|u&|varchar|decimal|timestamp)\s*(?:'(?:[^']|'')*'|\([\d, ]+\)))"
-    r"|(?:\b(?:date|timestamp|decimal|json|real)\s*)?'(?:[^']|'')*'"
+    r"(?P<fixed>\b(?:interval|char|x|u&|varchar|decimal|timestamp)\s*(?:'(?:[^']|'')*'|\([\d, ]+\))"
+    r"|\b(?:local)?time\s*\(\d\))"
+    r"|(?:\b(?:date|timestamp|time|decimal|json|real|uuid|ipaddress)\s*)?'(?:[^']|'')*'"
     r"|(?<![\w.'$\[])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.'])",
     re.IGNORECASE,
 )

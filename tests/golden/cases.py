@@ -12,10 +12,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
+from local_aws.athena import addresses
 from local_aws.athena.types import Type
 
 FOLDER = Path(__file__).parents[1] / "athena" / "golden"
@@ -121,6 +122,10 @@ def value(found: Any, kind: Type) -> Any:
         return date.fromisoformat(found) if len(found) == 10 else found.removeprefix("+")
     if kind.name == "timestamp":
         return datetime.fromisoformat(found)
+    if kind.name == "ipaddress":
+        return addresses.parse(found)
+    if kind.name == "time":
+        return time.fromisoformat(found)
     if kind.name == "timestamptz":
         return _milliseconds(found)
     if kind.name.startswith("interval"):
@@ -136,8 +141,8 @@ def value(found: Any, kind: Type) -> Any:
 
 def _milliseconds(stamp: str) -> str:
     """A timestamp with time zone with three digits of fraction at least: Athena prints these."""
-    day, time, zone = stamp.split(" ", 2)
-    whole, _, fraction = time.partition(".")
+    day, clock, zone = stamp.split(" ", 2)
+    whole, _, fraction = clock.partition(".")
     return f"{day} {whole}.{fraction.ljust(3, '0')} {zone}"
 
 

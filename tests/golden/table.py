@@ -8,17 +8,17 @@ from pathlib import Path
 
 from local_aws.athena.aggregates import AGGREGATES, WINDOWS
 from local_aws.athena.functions import SCALARS
-from local_aws.athena.translate import LAMBDA_FUNCTIONS
+from local_aws.athena.translate import LAMBDA_FUNCTIONS, SQL_JSON
 from tests.golden import cases
 
 PAGE = Path(__file__).parents[2] / "docs" / "athena_functions.md"
 _REFERENCE = Path(__file__).parent / "reference.tsv"
 #: What has a syntax of its own, or is translated by itself.
 SPECIAL = (
-    *LAMBDA_FUNCTIONS, "cast", "try_cast", "extract", "position", "now", "current_date",
-    "current_timestamp", "localtimestamp", "grouping", "row",
+    *LAMBDA_FUNCTIONS, *SQL_JSON, "cast", "try_cast", "extract", "position", "now", "current_date",
+    "current_timestamp", "localtime", "localtimestamp", "grouping", "row",
 )  # fmt: skip
-_WORDS = re.compile(r"([a-z_0-9]+)\(|\b(current_date|current_timestamp|localtimestamp)\b")
+_WORDS = re.compile(r"([a-z_0-9]+)\(|\b(current_date|current_timestamp|localtimestamp|localtime)\b")
 
 
 def used(sql: str) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from . import casts, comparison
+from . import casts, checksum, comparison
 from .expression import LOST, Expr, fail_text
 from .failure import QueryFailed, not_supported
 from .functions import mismatch
@@ -20,6 +20,7 @@ from .types import (
     INTERVAL_MONTH,
     REAL,
     UNKNOWN,
+    VARBINARY,
     VARCHAR,
     Type,
     array,
@@ -233,6 +234,17 @@ def _histogram(args: list[Expr], distinct: bool) -> Call:
     return Call("histogram", args[0].sql, kind, f"CAST({{}} AS {to_duckdb(kind)})")
 
 
+def _reduce_agg(args: list[Expr], distinct: bool) -> Call:
+    """The list of all values, folded; rows whose value is NULL do not count."""
+    value, folding = args
+    return Call("list", value.sql, folding.type, folding.sql)
+
+
+def _checksum(args: list[Expr], distinct: bool) -> Call:
+    kind = _one("checksum", args)
+    return Call("sum", checksum.summand(args[0].sql, kind), VARBINARY, checksum.result("{}"))
+
+
 def _listagg(args: list[Expr], distinct: bool) -> Call:
     if args[0].type.name not in ("varchar", "unknown"):
         raise QueryFailed("TYPE_MISMATCH", "listagg: Cannot use a value that is not varchar")
@@ -305,6 +317,8 @@ AGGREGATES.update(
         "kurtosis": _moment("kurtosis", "{}"),
         "histogram": _histogram,
         "listagg": _listagg,
+        "reduce_agg": _reduce_agg,
+        "checksum": _checksum,
     }
 )
 for _name, _duck in {

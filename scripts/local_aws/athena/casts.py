@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from . import casts_json as json
-from . import zones
+from . import clocks, literals, zones
 from .expression import Expr, bind, fail, fail_text
-from .failure import QueryFailed
+from .failure import QueryFailed, not_supported
 from .types import DOUBLE, INTEGERS, UNKNOWN, Type, common, literal, to_duckdb
 
 _INTEGER = r"[+-]?[0-9]+"
@@ -53,6 +53,8 @@ def _sql(value: Expr, target: Type) -> str:
     plain = f"CAST({sql} AS {duck})"
     if source == UNKNOWN:
         return plain
+    if "varbinary" in (source.name, target.name) and source != target:
+        return _bytes(value, target)
     if source.name == "char":
         return _from_char(value, target)
     if source.is_text:
@@ -61,6 +63,8 @@ def _sql(value: Expr, target: Type) -> str:
         return _to_text(value, target)
     if source.name in ("double", "real"):
         return _from_floating(value, target)
+    if "time" in (source.name, target.name):
+        return _clock(value, target)
     numeric = source.is_numeric or source.name == "boolean"
     if numeric and (target.is_numeric or target.name == "boolean"):
         return _from_number(value, target)
@@ -77,6 +81,35 @@ def _sql(value: Expr, target: Type) -> str:
     if common(source, target) == target:
         return plain
     raise QueryFailed("TYPE_MISMATCH", f"Cannot cast {source} to {target}")
+
+
+def _clock(value: Expr, target: Type) -> str:
+    """A time of another precision, or the time of a timestamp."""
+    if target.name == "timestamp" and value.type.name == "time":
+        raise not_supported("a cast of a time of day to a timestamp")
+    if target.name != "time" or value.type.name not in ("time", "timestamp", "timestamptz"):
+        raise QueryFailed("TYPE_MISMATCH", f"Cannot cast {value.type} to {target}")
+    stamp = clocks.stamp(value.sql) if value.type.name == "time" else value.local()
+    return clocks.time(_round_to(stamp, target.args[0]))
+
+
+def _bytes(value: Expr, target: Type) -> str:
+    """A UUID or an IP address of its bytes, or its bytes; the bytes of a text."""
+    sql, kinds = value.sql, (value.type.name, target.name)
+    if kinds == ("uuid", "varbinary"):
+        return f"unhex(replace(CAST({sql} AS VARCHAR), '-', ''))"
+    if kinds == ("ipaddress", "varbinary"):
+        return sql
+    if kinds == ("varchar", "varbinary"):
+        return f"encode({sql})"
+    made = {
+        "uuid": f"CASE WHEN octet_length({sql}) = 16 THEN CAST(hex({sql}) AS UUID) END",
+        "ipaddress": f"strata_ip_widened({sql})",
+    }.get(target.name)
+    if made is None:
+        raise QueryFailed("TYPE_MISMATCH", f"Cannot cast {value.type} to {target}")
+    bad = fail_text("INVALID_CAST_ARGUMENT", f"Invalid {target} binary length", to_duckdb(target))
+    return f"CASE WHEN {made} IS NULL AND {sql} IS NOT NULL THEN {bad} ELSE {made} END"
 
 
 def _from_number(value: Expr, target: Type) -> str:
@@ -167,14 +200,17 @@ def _from_text_value(sql: str, target: Type) -> str:
         return _guarded(sql, "(?i)(t|true|1|f|false|0)", target, f"CAST({sql} AS BOOLEAN)")
     if target.name == "date":
         return _guarded(sql, _DATE, target, f"TRY_CAST(trim({sql}) AS DATE)")
+    if target.name == "time":
+        stamp = _stamp_text(f"('1970-01-01 ' || {sql})", Type("timestamp", target.args))
+        return _guarded(sql, clocks.PATTERN, target, clocks.time(stamp))
     if target.name in ("timestamp", "timestamptz"):
         return _guarded(sql, _STAMP, target, _stamp_text(sql, target))
-    if target.name == "varbinary":
-        return f"encode({sql})"
     if target.name == "json":
         return f"CAST(to_json({sql}) AS JSON)"
     if target.name == "uuid":
-        return _guarded(sql, "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", target, tried)
+        return _guarded(sql, literals.UUID, target, tried)
+    if target.name == "ipaddress":
+        return _guarded(sql, ".*", target, f"strata_ip_parse({sql})")
     raise QueryFailed("TYPE_MISMATCH", f"Cannot cast varchar to {target}")
 
 
@@ -204,6 +240,8 @@ def _to_text(value: Expr, target: Type) -> str:
     text = text_of(value)
     if not target.args:
         return text
+    if value.type.name in ("uuid", "ipaddress"):
+        raise QueryFailed("TYPE_MISMATCH", f"Cannot cast {value.type} to {target}")
     return bind(text, lambda made: _fitting(made, target), "strata_t")
 
 
@@ -222,6 +260,10 @@ def text_of(value: Expr) -> str:
         return f"strata_scientific({sql})"
     if source.name == "timestamp":
         return stamp_text(sql, source.args[0])
+    if source.name == "ipaddress":
+        return f"strata_ip_text({sql})"
+    if source.name == "time":
+        return f"({stamp_text(clocks.stamp(sql), source.args[0])})[12:]"
     if source.name == "timestamptz":
         return zoned_text(value)
     if source.name == "json":

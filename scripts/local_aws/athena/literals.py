@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 
-from . import zones
+from . import addresses, clocks, zones
 from .expression import Expr
 from .types import INTEGERS, Type, decimal, to_duckdb
 
 _WORDS = (
     "date|timestamp|time|decimal|char|varchar|boolean|tinyint|smallint|integer|int|bigint|real|"
-    "double|uuid"
+    "double|uuid|ipaddress"
 )
+#: A UUID as text.
+UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _BITS = dict(zip(INTEGERS, (8, 16, 32, 64), strict=True))
 
 
@@ -31,6 +33,12 @@ def is_valid(text: str, kind: Type) -> bool:
         return re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)", text) is not None
     if kind.name == "date":
         return _is_date(text.strip())
+    if kind.name == "time":
+        return clocks.is_literal(text)
+    if kind.name == "ipaddress":
+        return addresses.parse(text) is not None
+    if kind.name == "uuid":
+        return re.fullmatch(UUID, text) is not None
     if kind.name in ("timestamp", "timestamptz"):
         return _is_timestamp(text.strip())
     return True

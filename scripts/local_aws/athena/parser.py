@@ -37,8 +37,10 @@ class Statement:
 #: Functions with a syntax of their own, that sqlglot has to parse.
 _SPECIAL = {
     "CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "NORMALIZE",
-    "JSON_QUERY", "JSON_VALUE", "JSON_EXISTS", "JSON_OBJECT", "JSON_ARRAY", "OVERLAY",
+    "JSON_OBJECT", "JSON_ARRAY", "OVERLAY",
 }  # fmt: skip
+#: Functions whose arguments end with clauses, which their translation reads as one text.
+_CLAUSES = {"JSON_EXISTS", "JSON_VALUE", "JSON_QUERY"}
 #: Names that are functions when a parenthesis follows, though sqlglot has a token of their own.
 _FUNCTIONS = {name.upper() for name in (*SCALARS, *AGGREGATES, *WINDOWS)} | {"FILTER", "FORMAT"}
 _FUNCTIONS -= {"MAP", "DATE", *_SPECIAL}
@@ -102,8 +104,9 @@ def parse_query(text: str) -> exp.Expression:
     dialect = Dialect.get_or_raise("trino")
     dialect.INDEX_OFFSET = 0
     try:
-        tokens = dialect.tokenize(text)
+        tokens = dialect.tokenize(_together(text))
         tokens = _number_literals(_decimal_literals(tokens), text)
+        tokens = _clauses(tokens, text)
         _mark_functions(tokens)
         _time_travel(tokens)
         trees = [t for t in dialect.parser().parse(tokens, text) if t is not None]
@@ -116,6 +119,24 @@ def parse_query(text: str) -> exp.Expression:
         raise not_supported(f"the statement {text.strip()[:60]}")
     reserved.check_query(tree, text)
     return tree
+
+
+#: A binary literal, or what may hold the letters of one: a text, a quoted name, a comment.
+_BINARY = re.compile(
+    r"\b[xX]'(?P<digits>[^']*)'|'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", re.DOTALL
+)
+
+
+def _together(text: str) -> str:
+    """`X'68 65'` without the blanks that sqlglot does not read; what follows stays in its place."""
+
+    def one(match: re.Match[str]) -> str:
+        digits = match["digits"]
+        if digits is None:
+            return match[0]
+        return f"X'{''.join(digits.split())}'".ljust(len(match[0]))
+
+    return _BINARY.sub(one, text)
 
 
 def _decimal_literals(tokens: list[Token]) -> list[Token]:
@@ -164,6 +185,50 @@ def _number(written: str) -> str:
     if re.fullmatch(r"\d+", plain):
         return plain
     raise QueryFailed("SYNTAX_ERROR", f"line 1:1: mismatched input '{written}'")
+
+
+def _clauses(tokens: list[Token], text: str) -> list[Token]:
+    """`json_value(x, 'lax $.a' RETURNING …)` with what follows the path as one more argument."""
+    kept: list[Token] = []
+    opened: list[bool] = []
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
+        kept.append(token)
+        at += 1
+        if token.token_type == TokenType.L_PAREN:
+            opened.append(len(kept) > 1 and kept[-2].text.upper() in _CLAUSES)
+        elif token.token_type == TokenType.R_PAREN and opened:
+            opened.pop()
+        is_path = (
+            token.token_type == TokenType.STRING
+            and len(kept) > 1
+            and kept[-2].token_type == TokenType.COMMA
+            and opened
+            and opened[-1]
+        )
+        end = _closing(tokens, at) if is_path else at
+        if end > at + 1:
+            clause, comma = tokens[end - 1], tokens[at]
+            clause.text = text[comma.start : clause.end + 1]
+            clause.token_type = TokenType.STRING
+            comma.token_type, comma.text = TokenType.COMMA, ","
+            kept += [comma, clause]
+            at = end
+    return kept
+
+
+def _closing(tokens: list[Token], at: int) -> int:
+    """Where the parenthesis is closed that is open at a place."""
+    depth = 0
+    for index in range(at, len(tokens)):
+        if tokens[index].token_type == TokenType.L_PAREN:
+            depth += 1
+        elif tokens[index].token_type == TokenType.R_PAREN:
+            depth -= 1
+            if depth < 0:
+                return index
+    return len(tokens)
 
 
 def _mark_functions(tokens: list[Token]) -> None:

@@ -11,8 +11,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from . import addresses
+from .json_text import java_double
 from .types import VARCHAR, Type
-from .udfs import java_double
 
 Json = dict[str, Any]
 
@@ -46,6 +47,11 @@ def text(value: Any, kind: Type) -> str | None:
         return f"{value:f}" if isinstance(value, Decimal) else str(value)
     if name == "timestamp":
         return _timestamp(value, kind.args[0] if kind.args else 3)
+    if name == "ipaddress":
+        return addresses.text(value)
+    if name == "time":
+        digits = kind.args[0] if kind.args else 3
+        return f"{value:%H:%M:%S.%f}"[: 9 + digits if digits else 8]
     if name == "timestamptz" and isinstance(value, str):
         return value  # printed by SQL, in the value's own zone
     if name == "timestamptz":

@@ -101,7 +101,7 @@ _NAMES = {
 }
 _SIMPLE = {
     "boolean", "tinyint", "smallint", "integer", "bigint", "real", "double", "varchar", "char",
-    "varbinary", "date", "json", "uuid", "time", "unknown", "interval day to second",
+    "varbinary", "date", "json", "uuid", "ipaddress", "time", "unknown", "interval day to second",
     "interval year to month",
 }  # fmt: skip
 _TOKEN = re.compile(r"\s*(`[^`]*`|\"[^\"]*\"|[\w$]+|[<>(),:])")
@@ -157,6 +157,10 @@ class _Reader:
         if name in ("array", "map", "row"):
             return self._nested(name)
         numbers = self._numbers() if self._peek() == "(" else ()
+        if name == "time":
+            if self._skip("with", "time", "zone"):
+                raise self._unsupported()
+            return self._clock(numbers or (3,))
         if name == "timestamp":
             zoned = self._skip("with", "time", "zone")
             return Type("timestamptz" if zoned else "timestamp", numbers or (3,))
@@ -165,6 +169,11 @@ class _Reader:
         if name not in _SIMPLE:
             raise self._unsupported()
         return Type(name, numbers or ((1,) if name == "char" else ()))
+
+    def _clock(self, precision: tuple[int, ...]) -> Type:
+        if precision[0] > 6:
+            raise self._unsupported()
+        return Type("time", precision)
 
     def _numbers(self) -> tuple[int, ...]:
         found = []
@@ -218,6 +227,7 @@ def from_ast(node: exp.DataType) -> Type:
         "BOOLEAN": "boolean", "DATE": "date", "DECIMAL": "decimal", "TIMESTAMP": "timestamp",
         "TIMESTAMPTZ": "timestamptz", "ARRAY": "array", "MAP": "map", "STRUCT": "row",
         "VARBINARY": "varbinary", "JSON": "json", "CHAR": "char", "UUID": "uuid",
+        "TIME": "time", "IPADDRESS": "ipaddress",
     }.get(kind.name)  # fmt: skip
     if name is None:
         raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {node.sql('trino')}")
@@ -235,7 +245,9 @@ def from_ast(node: exp.DataType) -> Type:
         return Type(name, items=tuple(from_ast(e) for e in node.expressions))
     if name == "decimal":
         return decimal(*(numbers or (38, 0)))
-    if name in ("timestamp", "timestamptz"):
+    if name == "time" and numbers and numbers[0] > 6:
+        raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {node.sql('trino')}")
+    if name in ("time", "timestamp", "timestamptz"):
         return Type(name, numbers or (3,))
     return Type(name, numbers or ((1,) if name == "char" else ()))
 
@@ -253,7 +265,9 @@ def to_hive(kind: Type, iceberg: bool = False) -> str:
         return f"varchar({kind.args[0]})" if kind.args and not iceberg else "string"
     if kind.name == "timestamptz" and not iceberg:
         raise QueryFailed("NOT_SUPPORTED", f"Unsupported Hive type: {kind}")
-    if kind.name in ("json", "uuid", "unknown") or kind.name.startswith("interval"):
+    if kind.name in ("json", "uuid", "ipaddress", "unknown", "time") or kind.name.startswith(
+        "interval"
+    ):
         raise QueryFailed("NOT_SUPPORTED", f"Unsupported Hive type: {kind}")
     name = {"integer": "int", "real": "float", "varbinary": "binary", "timestamptz": "timestamp"}
     if kind.name == "decimal":
@@ -281,7 +295,7 @@ def to_duckdb(kind: Type) -> str:
         "boolean": "BOOLEAN", "tinyint": "TINYINT", "smallint": "SMALLINT", "integer": "INTEGER",
         "bigint": "BIGINT", "real": "FLOAT", "double": "DOUBLE", "varchar": "VARCHAR",
         "char": "VARCHAR", "varbinary": "BLOB", "date": "DATE", "timestamp": "TIMESTAMP",
-        "timestamptz": "TIMESTAMPTZ", "json": "JSON", "uuid": "UUID", "unknown": "INTEGER",
+        "timestamptz": "TIMESTAMPTZ", "json": "JSON", "uuid": "UUID", "ipaddress": "BLOB", "unknown": "INTEGER",
         "time": "TIME", "interval day to second": "BIGINT", "interval year to month": "INTEGER",
     }  # fmt: skip
     return names[kind.name]
@@ -378,6 +392,8 @@ def common(a: Type, b: Type) -> Type | None:
         name = max(a.name, b.name, key=order.index)
         precision = max(a.args[:1] + b.args[:1])
         return Type(name, (precision,))
+    if a.name == b.name == "time":
+        return Type("time", (max(a.args[0], b.args[0]),))
     if a.name == b.name and len(a.items) == len(b.items) and a.items:
         items = tuple(common(x, y) for x, y in zip(a.items, b.items, strict=True))
         if any(i is None for i in items):

@@ -23,6 +23,8 @@ from statistics import NormalDist
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
+from . import addresses, json_path
+from .json_text import Number, dump, java_double, no_constant, plain_double, raw
 from .xxhash import xxhash64
 
 
@@ -77,22 +79,7 @@ def _null_for_null(function: Callable[..., Any]) -> Callable[..., Any]:
 
 # --- numbers as text
 
-
-@_define("java_double", "DOUBLE", "VARCHAR")
-def java_double(value: float) -> str:
-    """A number in the scientific form of Java and Trino: 1.5E10."""
-    text = repr(value) if abs(value) >= 1e-300 or value == 0 else f"{value:.17g}"
-    sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
-    mantissa, _, exponent = text.partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    power = int(exponent or 0) + len(whole) - 1
-    digits = whole + fraction
-    stripped = digits.lstrip("0")
-    power -= len(digits) - len(stripped)
-    stripped = stripped.rstrip("0") or "0"
-    if stripped == "0":
-        return f"{sign}0.0E0"
-    return f"{sign}{stripped[0]}.{stripped[1:] or '0'}E{power}"
+_define("java_double", "DOUBLE", "VARCHAR")(java_double)
 
 
 @_define("number_format", "VARCHAR", "VARCHAR", "VARCHAR")
@@ -460,6 +447,22 @@ _define("crc32", "BLOB", "BIGINT")(lambda data: zlib.crc32(data))
 _define("xxhash64", "BLOB", "BLOB")(xxhash64)
 
 
+@_define("xxhash64_bytes", "BLOB", "UBIGINT")
+def _xxhash64_bytes(data: bytes) -> int:
+    return int.from_bytes(xxhash64(data), "big")
+
+
+@_define("xxhash64_long", "BIGINT", "UBIGINT")
+def _xxhash64_long(value: int) -> int:
+    """The hash of a number of 64 bits, as Trino takes its bytes."""
+    return _xxhash64_bytes(value.to_bytes(8, "little", signed=True))
+
+
+@_define("little_endian", "UBIGINT", "BLOB")
+def _little_endian(value: int) -> bytes:
+    return value.to_bytes(8, "little")
+
+
 @_define("hmac", "VARCHAR", "BLOB", "BLOB", "BLOB")
 def _hmac(digest: str, data: bytes, key: bytes) -> bytes:
     if not key:
@@ -502,47 +505,22 @@ def _hive_hash(initial: int, text: str) -> int:
     return found
 
 
+# --- IP addresses
+
+_define("ip_parse", "VARCHAR", "BLOB")(addresses.parse)
+_define("ip_widened", "BLOB", "BLOB")(addresses.widened)
+_define("ip_text", "BLOB", "VARCHAR")(addresses.text)
+
+
+@_define("ip_contains", "VARCHAR", "BLOB", "BOOLEAN")
+def _ip_contains(network: str, data: bytes) -> bool:
+    try:
+        return addresses.contains(network, data)
+    except ValueError as error:
+        raise Error(str(error)) from None
+
+
 # --- JSON
-
-
-class _Number(str):
-    """A number as the document writes it."""
-
-
-def _raw(text: str) -> Any:
-    return json.loads(text, parse_float=_Number, parse_int=_Number, strict=False)
-
-
-def _dump(value: Any, sort: bool) -> str:
-    """JSON without blanks; numbers as they are kept."""
-    if isinstance(value, _Number):
-        return str(value)
-    if isinstance(value, dict):
-        keys = sorted(value) if sort else value
-        return "{" + ",".join(f"{_dump(k, sort)}:{_dump(value[k], sort)}" for k in keys) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(_dump(v, sort) for v in value) + "]"
-    # Beyond the first plane of Unicode, Trino writes escapes.
-    text = json.dumps(value, ensure_ascii=False)
-    return re.sub("[\U00010000-\U0010ffff]", lambda m: _escaped(m[0]), text)
-
-
-def _escaped(char: str) -> str:
-    high, low = divmod(ord(char) - 0x10000, 0x400)
-    return f"\\u{0xD800 + high:04X}\\u{0xDC00 + low:04X}"
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _plain_double(text: str) -> _Number:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    if value == 0 or 1e-3 <= abs(value) < 1e7:
-        return _Number(repr(value))
-    return _Number(java_double(value))
 
 
 @_define("json_parse", "VARCHAR", "VARCHAR")
@@ -550,18 +528,18 @@ def _json_parse(text: str) -> str:
     """json_parse(): keys sorted, numbers and strings written anew."""
     try:
         value = json.loads(
-            text, parse_float=_plain_double, parse_int=lambda t: _Number(int(t)),
-            parse_constant=_no_constant,
+            text, parse_float=plain_double, parse_int=lambda t: Number(int(t)),
+            parse_constant=no_constant,
         )  # fmt: skip
     except ValueError:
         raise Error(f"Cannot convert value to JSON: '{text}'") from None
-    return _dump(value, sort=True)
+    return dump(value, sort=True)
 
 
 @_define("json_extract", "VARCHAR", "VARCHAR", "VARCHAR")
 def _json_extract(text: str, path: str) -> str | None:
     """The part of a document at a path of `."key"` and `[index]`, as the document writes it."""
-    return _at(json.loads(text, parse_float=_plain_double, parse_int=_Number, strict=False), path)
+    return _at(json.loads(text, parse_float=plain_double, parse_int=Number, strict=False), path)
 
 
 def _at(value: Any, path: str) -> str | None:
@@ -570,13 +548,13 @@ def _at(value: Any, path: str) -> str | None:
             value = value[int(index)] if index and isinstance(value, list) else value[key or index]
         except (LookupError, TypeError):
             return None
-    return _dump(value, sort=False)
+    return dump(value, sort=False)
 
 
 @_define("json_number", "VARCHAR", "VARCHAR", "VARCHAR")
 def _json_number(text: str, path: str) -> str | None:
     """A number as the document writes it."""
-    value = _at(_raw(text), path)
+    value = _at(raw(text), path)
     return None if value in ("NaN", "Infinity", "-Infinity") else value
 
 
@@ -589,12 +567,12 @@ def _json_streamed(text: str, path: str) -> str | None:
             at = _member(text, _blank(text, at), key or index)
         value, end = _DECODER.raw_decode(text, _blank(text, at))
         # A number at the very end may be the beginning of a longer one.
-        return _dump(value, sort=False) if re.match(r"\s*([,}\]]|$)", text[end:]) else None
+        return dump(value, sort=False) if re.match(r"\s*([,}\]]|$)", text[end:]) else None
     except (ValueError, LookupError):
         return None
 
 
-_DECODER = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_no_constant,
+_DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=no_constant,
                             strict=False)  # fmt: skip
 
 
@@ -626,11 +604,16 @@ def _member(text: str, at: int, wanted: str) -> int:
     raise LookupError(wanted)
 
 
+_define("json_exists", "VARCHAR", "VARCHAR", "VARCHAR")(json_path.exists)
+_define("json_value", "VARCHAR", "VARCHAR", "VARCHAR")(json_path.value)
+_define("json_query", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR")(json_path.query)
+
+
 @_define("json_first", "VARCHAR", "VARCHAR")
 def _json_first(text: str) -> str | None:
     """The first JSON value of a text, or None if there is none."""
     try:
-        _, end = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text.lstrip())
+        _, end = json.JSONDecoder(parse_constant=no_constant).raw_decode(text.lstrip())
     except ValueError:
         return None
     return text.lstrip()[:end]

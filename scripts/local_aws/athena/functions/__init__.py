@@ -6,7 +6,15 @@ reference: https://trino.io/docs/current/functions.html (Athena engine v3).
 
 from . import arrays, binary, conditional, dates, json, maps, math, regexp, strings, urls
 from .arrays import subscript
-from .dates import at_timezone, combined, date_part, interval, minus_time, plus_interval
+from .dates import (
+    at_timezone,
+    clock_arithmetic,
+    combined,
+    date_part,
+    interval,
+    minus_time,
+    plus_interval,
+)
 from .math import modulo, nonzero
 from .registry import SCALARS, Function, mismatch, unify, unzoned, zone_of
 from .strings import concatenation
@@ -19,6 +27,7 @@ __all__ = [
     "SECTIONS",
     "Function",
     "at_timezone",
+    "clock_arithmetic",
     "combined",
     "concatenation",
     "date_part",

@@ -62,6 +62,8 @@ def _flat(name: str, kind: Type) -> None:
 
 @define("contains", 2)
 def _contains(args: list[Expr]) -> Expr:
+    if args[1].type.name == "ipaddress" and args[0].type.is_text:
+        return Expr(f"strata_ip_contains({args[0].sql}, {args[1].sql})", BOOLEAN)
     items, value, _ = _with_value("contains", args)
     return Expr(
         f"CASE WHEN {items} IS NULL OR {value} IS NULL THEN NULL "

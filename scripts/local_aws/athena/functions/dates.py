@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from .. import casts, zones
+from .. import casts, clocks, zones
 from ..expression import NOT_CONSTANT, Expr, bind, fail, fail_text
 from ..failure import QueryFailed, not_supported
 from ..types import (
@@ -41,7 +41,8 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 def _unit(name: str, arg: Expr, kind: Type) -> str:
     unit = constant_text(name, "a unit", arg).lower()
-    if unit not in _UNITS or (kind == DATE and unit in _BELOW_DAY):
+    is_other = kind == DATE and unit in _BELOW_DAY or kind.name == "time" and unit not in _BELOW_DAY
+    if unit not in _UNITS or is_other:
         raise QueryFailed("INVALID_FUNCTION_ARGUMENT", f"'{unit}' is not a valid field")
     return unit
 
@@ -49,6 +50,12 @@ def _unit(name: str, arg: Expr, kind: Type) -> str:
 def _need_time(name: str, args: list[Expr], *indexes: int) -> None:
     if not all(args[i].type.is_time or args[i].type == UNKNOWN for i in indexes):
         raise mismatch(name, args)
+
+
+def _need_clock(name: str, args: list[Expr], *indexes: int) -> None:
+    """Dates, timestamps or times of day."""
+    if not all(args[i].type.name == "time" for i in indexes):
+        _need_time(name, args, *indexes)
 
 
 def _at(wall: str, value: Expr) -> Expr:
@@ -59,10 +66,13 @@ def _at(wall: str, value: Expr) -> Expr:
 @define("date_trunc", 2)
 def _date_trunc(args: list[Expr]) -> Expr:
     value = args[1]
-    _need_time("date_trunc", args, 1)
+    _need_clock("date_trunc", args, 1)
     if value.type == UNKNOWN:
         raise QueryFailed("AMBIGUOUS_FUNCTION_CALL", "Could not choose a date_trunc for NULL")
     unit = _unit("date_trunc", args[0], value.type)
+    if value.type.name == "time":
+        cut = f"date_trunc('{unit}', {clocks.stamp(value.sql)})"
+        return Expr(clocks.time(cut), value.type)
     if value.type == DATE:
         return Expr(f"CAST(date_trunc('{unit}', {value.sql}) AS DATE)", DATE)
     wall = value.local()
@@ -78,7 +88,7 @@ def _date_trunc(args: list[Expr]) -> Expr:
 @define("date_add", 3)
 def _date_add(args: list[Expr]) -> Expr:
     value = args[2]
-    _need_time("date_add", args, 2)
+    _need_clock("date_add", args, 2)
     unit = _unit("date_add", args[0], value.type)
     (count,) = accept("date_add", "i", args[1:2])
     if value.type == UNKNOWN:
@@ -91,6 +101,9 @@ def _date_add(args: list[Expr]) -> Expr:
         step = f"to_milliseconds({_MILLIS[unit]} * CAST({count} AS BIGINT))"
     if value.type == DATE:
         return Expr(f"CAST({value.sql} + {step} AS DATE)", DATE)
+    if value.type.name == "time":
+        moved = casts.rounded(f"({clocks.stamp(value.sql)} + {step})", value.type)
+        return Expr(clocks.time(moved), value.type)
     if value.type.name == "timestamptz" and unit not in _BELOW_DAY:
         return _at(f"({value.local()} + {step})", value)
     sql = casts.rounded(f"({value.sql} + {step})", value.type)
@@ -99,12 +112,14 @@ def _date_add(args: list[Expr]) -> Expr:
 
 @define("date_diff", 3)
 def _date_diff(args: list[Expr]) -> Expr:
-    _need_time("date_diff", args, 1, 2)
+    _need_clock("date_diff", args, 1, 2)
     kind = common(args[1].type, args[2].type) or UNKNOWN
     unit = _unit("date_diff", args[0], kind)
     if kind == UNKNOWN:
         raise not_supported("date_diff of NULLs")
     start, end = casts.cast(args[1], kind), casts.cast(args[2], kind)
+    if kind.name == "time":
+        start, end = (replace(s, sql=clocks.stamp(s.sql)) for s in (start, end))
     if kind.name == "timestamptz" and unit not in _BELOW_DAY:
         # Days and more are counted on the clock of the first value's zone.
         start, end = replace(start, sql=start.local()), replace(end, sql=replace(
@@ -138,6 +153,8 @@ def date_part(name: str, value: Expr) -> Expr:
         return _interval_part(name, value)
     if value.type == UNKNOWN:
         return Expr("CAST(NULL AS BIGINT)", BIGINT, None)
+    if value.type.name == "time" and name in _OF_DAY:
+        value = Expr(clocks.stamp(value.sql), timestamp(6))
     if not value.type.is_time:
         raise mismatch(name, [value])
     if value.type == DATE and name in _OF_DAY:
@@ -510,6 +527,19 @@ def minus_time(a: Expr, b: Expr) -> Expr:
     target = timestamp(3) if kind == DATE else kind
     left, right = casts.cast(a, target), casts.cast(b, target)
     return Expr(f"(epoch_ms({left.sql}) - epoch_ms({right.sql}))", INTERVAL_DAY)
+
+
+def clock_arithmetic(operator: str, a: Expr, b: Expr) -> Expr:
+    """`time ± interval`, which goes round at midnight, and `time - time`."""
+    if a.type == INTERVAL_DAY and operator == "+":
+        a, b = b, a
+    if a.type.name == "time" and b.type == INTERVAL_DAY:
+        moved = f"({clocks.stamp(a.sql)} {operator} to_milliseconds({b.sql}))"
+        return Expr(clocks.time(moved), Type("time", (max(3, a.type.args[0]),)))
+    if a.type.name != b.type.name or operator != "-":
+        raise QueryFailed("TYPE_MISMATCH", f"Cannot apply operator: {a.type} {operator} {b.type}")
+    left, right = (f"epoch_ms({clocks.stamp(s.sql)})" for s in (a, b))
+    return Expr(f"({left} - {right})", INTERVAL_DAY)
 
 
 def combined(a: Expr, b: Expr, operator: str) -> Expr | None:

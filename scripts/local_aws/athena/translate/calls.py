@@ -11,15 +11,16 @@ from ..expression import Expr
 from ..failure import QueryFailed
 from ..types import BIGINT, INTEGER, decimal
 from .arithmetic import divide
-from .lambdas import LAMBDA_FUNCTIONS, Lambdas
+from .lambdas import LAMBDA_FUNCTIONS
 from .scope import MARK, Scope, holds_aggregate
+from .sql_json import SQL_JSON, SqlJson
 
 _INTERVALS = {
     "interval day to second": "to_milliseconds", "interval year to month": "to_months",
 }  # fmt: skip
 
 
-class Calls(Lambdas):
+class Calls(SqlJson):
     """Translates calls."""
 
     def function(self, node: exp.Anonymous, scope: Scope) -> Expr:
@@ -29,6 +30,8 @@ class Calls(Lambdas):
             return self.now_expr("CurrentTimestamp")
         if name in LAMBDA_FUNCTIONS:
             return LAMBDA_FUNCTIONS[name](self, node, scope)
+        if name in SQL_JSON:
+            return SQL_JSON[name](self, node, scope)
         if name in aggregates.AGGREGATES:
             return self.aggregate(node, scope)
         if name in aggregates.WINDOWS:
@@ -108,7 +111,15 @@ class Calls(Lambdas):
         is_nested = name in aggregates.AGGREGATES and any(holds_aggregate(e) for e in raw)
         if is_nested and not scope.in_window:
             raise self.error("NESTED_AGGREGATION", "Cannot nest aggregations", node)
-        args = [] if raw and isinstance(raw[0], exp.Star) else [self.expr(e, scope) for e in raw]
+        if name == "reduce_agg":
+            if distinct:
+                message = "DISTINCT can only be applied to comparable types"
+                raise self.error("TYPE_MISMATCH", message, node)
+            args = self.reduce_agg(raw, node, scope)
+        elif raw and isinstance(raw[0], exp.Star):
+            args = []
+        else:
+            args = [self.expr(e, scope) for e in raw]
         if name in aggregates.WINDOWS:
             call = self._aggregate_build(name, args, distinct, node)
         elif name in aggregates.AGGREGATES:

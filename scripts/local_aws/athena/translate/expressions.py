@@ -170,6 +170,8 @@ class Expressions(Pruning):
         op = OPERATORS[type(node)]
         if op == "||":
             return self._guard(node, lambda: functions.concatenation(a, b))
+        if "time" in (a.type.name, b.type.name) and op in "+-":
+            return self._guard(node, lambda: functions.clock_arithmetic(op, a, b))
         if op in "+-" and a.type.is_time and b.type.name.startswith("interval"):
             return functions.plus_interval(a, b, op)
         if op == "+" and b.type.is_time and a.type.name.startswith("interval"):
@@ -390,8 +392,9 @@ class Expressions(Pruning):
         value = self.expr(node.expression, scope)
         if part not in functions.SCALARS:
             raise self.error("SYNTAX_ERROR", f"Invalid EXTRACT field: {part}", node)
-        if value.type == DATE and part in ("hour", "minute", "second"):
-            raise self.error("TYPE_MISMATCH", f"Cannot extract {part} from date", node)
+        is_clock = part in ("hour", "minute", "second")
+        if value.type == DATE and is_clock or value.type.name == "time" and not is_clock:
+            raise self.error("TYPE_MISMATCH", f"Cannot extract {part} from {value.type}", node)
         return self._guard(node, lambda: functions.date_part(part, value))
 
     def at_zone(self, node: exp.AtTimeZone, scope: Scope) -> Expr:
@@ -451,13 +454,15 @@ class Expressions(Pruning):
         return self.now_expr(type(node).__name__, int(node.this.this) if node.this else 3)
 
     def now_expr(self, name: str, digits: int = 3) -> Expr:
-        """current_date, current_timestamp, localtimestamp: the local AWS's clock at the start."""
-        if not 3 <= digits <= 6:
+        """current_date, current_timestamp, localtime, …: the local AWS's clock at the start."""
+        if not (0 if name == "Localtime" else 3) <= digits <= 6:
             raise QueryFailed("NOT_SUPPORTED", f"{name} of precision {digits} is not supported")
         unit = 10 ** (6 - digits)
         wall = self.now.replace(tzinfo=None, microsecond=self.now.microsecond // unit * unit)
         if name == "CurrentDate":
             return Expr(f"DATE '{wall.date()}'", DATE, wall.date())
+        if name == "Localtime":
+            return Expr(f"TIME '{wall.time()}'", Type("time", (digits,)))
         if name == "Localtimestamp":
             return Expr(f"TIMESTAMP '{wall}'", timestamp(digits), wall)
         return Expr(f"timezone('UTC', TIMESTAMP '{wall}')", timestamptz(digits))

@@ -65,6 +65,7 @@ _HANDLERS: dict[type, Callable[[Translator, Any, Scope], Expr]] = {
     exp.CurrentDate: Translator.now_,
     exp.CurrentTimestamp: Translator.now_,
     exp.Localtimestamp: Translator.now_,
+    exp.Localtime: Translator.now_,
     exp.HexString: Translator.hex_string,
     exp.ParseJSON: Translator.json_literal,
     exp.Trim: Translator.trim,
