@@ -229,11 +229,24 @@ _OTHER_REGEX = re.compile(
 )
 
 
+#: What the Thrift parser of Parquet's page headers says; it names no file.
+_BAD_PAGE = re.compile(r"don't know what type|TProtocolException")
+
+
+def _file_code(path: str, text: str) -> str:
+    """Trino's name for a file that cannot be read."""
+    kind = "ICEBERG" if path.endswith("/") else "HIVE"
+    is_missing = "No such file" in text
+    return f"{kind}_{'CANNOT_OPEN_SPLIT' if is_missing else 'BAD_DATA'}"
+
+
 def as_failure(error: Exception, files: dict[str, str]) -> Exception:
-    """DuckDB's error as Athena's. `files` maps paths on disk to S3 addresses."""
+    """DuckDB's error as Athena's. `files` maps paths on disk to S3 addresses; those that end in `/`
+    are folders of Iceberg tables."""
     text = str(error)
-    for path, uri in files.items():
-        text = text.replace(path, uri)
+    named = [path for path in files if path in text]
+    for path in named:
+        text = text.replace(path, files[path])
     if isinstance(error, duckdb.InterruptException):
         return QueryCancelled("Query cancelled by user")
     if match := _OWN.search(text):
@@ -241,9 +254,12 @@ def as_failure(error: Exception, files: dict[str, str]) -> Exception:
     first = text.split("\n\n")[0].strip()
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryFailed("EXCEEDED_LOCAL_MEMORY_LIMIT", first)
-    if "s3://" in text and isinstance(
+    if named and isinstance(
         error, duckdb.InvalidInputException | duckdb.IOException | duckdb.ConversionException
     ):
+        where = "" if files[named[0]] in first else f" [{files[named[0]]}]"
+        return QueryFailed(_file_code(named[0], text), first + where)
+    if files and _BAD_PAGE.search(first):
         return QueryFailed("HIVE_BAD_DATA", first)
     if "Unknown TimeZone" in text:
         return QueryFailed("INVALID_FUNCTION_ARGUMENT", first)

@@ -15,10 +15,10 @@ _FIELD_ID = b"PARQUET:field_id"
 
 @dataclass(frozen=True)
 class Footer:
-    """Column names, bytes of each top column's chunks (by its name in lower case), bytes of the
-    chunks of each Iceberg field id, and the schema as text."""
+    """Columns with their types, bytes of each top column's chunks (by its name in lower case),
+    bytes of the chunks of each Iceberg field id, and the schema as text."""
 
-    names: tuple[str, ...]
+    types: dict[str, pa.DataType]
     sizes: dict[str, int]
     sizes_by_id: dict[int, int]
     shape: str
@@ -43,7 +43,8 @@ def _footer(path: str, size: int, stamp: int) -> Footer:
             sizes[name] = sizes.get(name, 0) + found
             if number := (leaf.metadata or {}).get(_FIELD_ID):
                 by_id[int(number)] = by_id.get(int(number), 0) + found
-    return Footer(tuple(schema.names), sizes, by_id, str(schema.remove_metadata()))
+    types = dict(zip(schema.names, schema.types, strict=True))
+    return Footer(types, sizes, by_id, str(schema.remove_metadata()))
 
 
 def _leaves(field: pa.Field) -> Iterator[pa.Field]:

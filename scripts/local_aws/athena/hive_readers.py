@@ -99,10 +99,39 @@ def _parquet(files: list[File], wanted: Columns) -> Reading:
     for file in files:
         with _opening(file, "Parquet"):
             footers.append(footer(file.path))
-    known = {name.lower(): name for f in footers for name in f.names}
+        _check_types(file, footers[-1].types, dict(wanted))
+    known = {name.lower(): name for f in footers for name in f.types}
     union = ", union_by_name=true" if len({f.shape for f in footers}) > 1 else ""
     source = f"read_parquet({_listed(files)}, filename='strata_file'{union})"
     return Reading(source, _by_name(known, wanted))
+
+
+def _check_types(file: File, types: dict[str, pa.DataType], wanted: dict[str, Type]) -> None:
+    """Raises QueryFailed where DuckDB would cast text, numbers and booleans to each other."""
+    for name, stored in types.items():
+        declared = wanted.get(name.lower())
+        families = {_arrow_family(stored), _family(declared) if declared else ""} - {""}
+        if declared and len(families) > 1:
+            raise QueryFailed(
+                "HIVE_BAD_DATA",
+                f"Field {name}'s type {stored} in parquet file {file.item.uri} is incompatible "
+                f"with type {declared} defined in table schema",
+            )
+
+
+def _arrow_family(kind: pa.DataType) -> str:
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "text"
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return "number" if is_number else ""
+
+
+def _family(kind: Type) -> str:
+    if kind.is_text or kind.name == "boolean":
+        return "text" if kind.is_text else "boolean"
+    return "number" if kind.is_numeric else ""
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -160,18 +161,19 @@ class Metadata:
         return self._manifests(snapshot.manifest_list, snapshot) if snapshot else ()
 
     def _read_manifests(self, _location: str, snapshot: Snapshot) -> tuple[ManifestFile, ...]:
-        return tuple(snapshot.manifests(self.io))
+        with _reading(snapshot.manifest_list):
+            return tuple(snapshot.manifests(self.io))
 
     def entries(self, manifest: ManifestFile) -> tuple[ManifestEntry, ...]:
         """The live entries of a manifest, with their sequence numbers."""
         return self._entries(manifest.manifest_path, manifest)
 
     def _read_entries(self, _path: str, manifest: ManifestFile) -> tuple[ManifestEntry, ...]:
-        found = []
-        for entry in manifest.fetch_manifest_entry(self.io, discard_deleted=True):
+        with _reading(manifest.manifest_path):
+            found = tuple(manifest.fetch_manifest_entry(self.io, discard_deleted=True))
+        for entry in found:
             entry.data_file.spec_id = manifest.partition_spec_id
-            found.append(entry)
-        return tuple(found)
+        return found
 
     def files(
         self, table: Table, pred: Pred = TRUE
@@ -190,6 +192,16 @@ class Metadata:
                 elif keep.partition(entry.data_file) and keep.metrics(entry.data_file):
                     data.append(entry)
         return data, deletes
+
+
+@contextmanager
+def _reading(uri: str) -> Iterator[None]:
+    """Any fault of a file of metadata is the table's, and names the file."""
+    try:
+        yield
+    except Exception as error:
+        message = f"Error reading metadata of the table: {uri}: {error}"
+        raise QueryFailed("ICEBERG_INVALID_METADATA", message) from None
 
 
 class _Keep:

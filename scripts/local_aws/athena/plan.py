@@ -52,7 +52,7 @@ class Session:
     """What one statement works with; `scanned` counts the bytes that it reads.
 
     `readings` are its scans of tables. `files` maps paths on disk to S3 addresses, for error
-    messages. `positional` is the table whose scans also give the file and the position of each row.
+    messages; those that end in `/` are folders of Iceberg tables. `positional` is the table whose scans also give the file and the position of each row.
     `output` is where a table without a location goes; `enforced` says that the workgroup allows no
     other. `planned` counts the seconds that planning takes.
     """
@@ -73,10 +73,10 @@ class Session:
     made: int = 0
     positional: tuple[str, str] | None = None
 
-    def name(self, parts: list[str]) -> tuple[str, str]:
+    def name(self, parts: list[str], position: str = "line 1:1: ") -> tuple[str, str]:
         """Database and table of a name; raises QueryFailed for another catalog."""
         if len(parts) == 3 and parts[0] != CATALOG:
-            raise QueryFailed("CATALOG_NOT_FOUND", f"Catalog '{parts[0]}' not found")
+            raise QueryFailed("CATALOG_NOT_FOUND", f"{position}Catalog '{parts[0]}' not found")
         if len(parts) > 1:
             return parts[-2], parts[-1]
         if not self.database:
@@ -87,7 +87,7 @@ class Session:
 
     def glue_table(self, parts: list[str], position: str = "line 1:1: ") -> Json:
         """The Glue entry of a name. Raises QueryFailed as Athena does when there is none."""
-        database, name = self.name(parts)
+        database, name = self.name(parts, position)
         try:
             table: Json = self.catalog.get_table(DatabaseName=database, Name=name)["Table"]
         except AwsError as error:
@@ -129,7 +129,7 @@ class Session:
 
     def resolve(self, parts: list[str], version: exp.Expression | None, position: str) -> Any:
         """A table as the translator wants it: a Scan or a View."""
-        database, name = self.name(parts)
+        database, name = self.name(parts, position)
         if database == "information_schema":
             return self._computed(metadata_tables.information_schema(name, self.catalog))
         if "$" in name:
@@ -268,6 +268,8 @@ class Session:
             iceberg.scanned_bytes(table, self.meta, use) * times for use, times in scan.uses.items()
         )
         self._read(f"{table.database}.{table.name}", scan, len(data) + len(deletes), size)
+        folder = f"{self.lake.table_folder(table.metadata_location)}/"
+        self.files[folder] = f"{table.location}/"
         return iceberg.scan_sql(table, self.meta, self._is_positional(table))
 
     def _is_positional(self, table: iceberg.Table) -> bool:
