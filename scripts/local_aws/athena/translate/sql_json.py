@@ -1,4 +1,4 @@
-"""SQL/JSON: json_exists, json_value and json_query, whose clauses come as one text (see parser.py).
+"""SQL/JSON: json_exists, json_value and json_query, whose clauses come as one text (see query_parser.py).
 
 https://trino.io/docs/current/functions/json.html
 """
@@ -181,7 +181,7 @@ class SqlJson(Lambdas):
         if word == "null":
             return "NULL"
         # The parser needs the names of all functions first.
-        from ..parser import parse_query
+        from ..query_parser import parse_query
 
         query = parse_query(f"select {clause.split(maxsplit=1)[1]}")
         default = self.expr(query.expressions[0], scope)
