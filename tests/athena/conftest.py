@@ -18,7 +18,7 @@ import pytest
 
 from local_aws.athena import engine, relations, results
 from local_aws.athena.failure import QueryFailed
-from local_aws.athena.parser import parse_query
+from local_aws.athena.query_parser import parse_query
 from local_aws.athena.translate import Translator
 from local_aws.athena.types import Type
 from local_aws.settings import Settings

@@ -33,6 +33,13 @@ def test_errors_say_where(evaluate: Evaluate) -> None:
         evaluate("select 1,\n       nope")
 
 
+def test_blanks_in_a_binary_move_no_error(evaluate: Evaluate) -> None:
+    with pytest.raises(QueryFailed, match="line 1:19: Column 'nope' cannot be resolved"):
+        evaluate("select X'68 6 5', nope")
+    with pytest.raises(QueryFailed, match="line 2:2: Column 'nope' cannot be resolved"):
+        evaluate("select json_value('{}', 'lax $.a' default 'x' on empty),\n nope")
+
+
 def test_a_zone_lost_in_a_column_is_refused_where_its_wall_clock_is_needed(
     evaluate: Evaluate,
 ) -> None:

@@ -15,8 +15,8 @@ from sqlglot import exp
 from . import engine, iceberg
 from .failure import QueryFailed, not_supported
 from .iceberg import Change
-from .parser import Statement
 from .plan import Session
+from .statement import Statement
 from .types import Type, quote
 from .writes import Planned, Written, assignable, stored, write_iceberg
 

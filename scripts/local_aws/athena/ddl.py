@@ -26,8 +26,8 @@ from local_aws.errors import AwsError
 from . import hive, hive_files, iceberg, table_properties
 from .failure import QueryFailed, not_supported
 from .metadata_tables import tables
-from .parser import Statement
 from .plan import Session, view_input
+from .statement import Statement
 from .types import from_iceberg, parse, to_hive, to_iceberg
 from .writes import publish_iceberg, storage
 

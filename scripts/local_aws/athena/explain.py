@@ -13,10 +13,10 @@ from typing import Any
 
 from . import changes, engine
 from .failure import not_supported
-from .parser import Statement
 from .plan import CATALOG, Reading, Session
 from .predicates import TRUE, Pred
 from .results import Result
+from .statement import Statement
 from .types import BOOLEAN, VARCHAR
 from .writes import Planned, plan_create, plan_insert
 

@@ -19,8 +19,8 @@ from sqlglot import exp
 from . import engine, iceberg, metadata_tables, table_properties
 from .failure import QueryFailed, not_supported
 from .iceberg import Change
-from .parser import Statement
 from .plan import Session
+from .statement import Statement
 from .writes import Written
 
 _TARGET_BYTES = 536_870_912

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 
 from .failure import QueryFailed
-from .parser import parse, parse_query
+from .parser import parse
+from .query_parser import parse_query
 
 _COMMENTS = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 _FLAGS = re.IGNORECASE | re.DOTALL

@@ -18,9 +18,10 @@ from .explain import explain
 from .failure import QueryCancelled, QueryFailed, not_supported
 from .iceberg import Metadata
 from .lake import Lake
-from .parser import Statement, parse
+from .parser import parse
 from .plan import Session
 from .results import Result
+from .statement import Statement
 from .types import BIGINT
 from .unload import unload
 

@@ -14,8 +14,8 @@ from pyiceberg.partitioning import PartitionField
 from . import hive, iceberg
 from .failure import QueryFailed, not_supported
 from .metadata_tables import table_columns, tables
-from .parser import Statement
 from .plan import Session, view_text
+from .statement import Statement
 from .types import from_iceberg, literal, to_hive
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@ from .failure import QueryFailed, not_supported
 from .relations import Column
 from .types import BIGINT
 
-#: Marks function names that the parser left alone (parser.py).
+#: Marks function names that the parser left alone (query_parser.py).
 _MARK = "fn$"
 _OTHERS = ("exclude_columns", "query", "raw_query", "unload", "table_changes")
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from . import hive_files
 from .failure import QueryFailed, not_supported
-from .parser import Statement
 from .plan import Session
+from .statement import Statement
 from .writes import Written, check_partition_keys, require_empty
 
 _PROPERTIES = {"format", "compression", "field_delimiter", "partitioned_by"}

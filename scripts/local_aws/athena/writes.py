@@ -16,9 +16,9 @@ from .expression import Expr, fail_text
 from .failure import QueryFailed, not_supported
 from .hive_files import Files, Layout
 from .iceberg import Change
-from .parser import Statement
 from .plan import Session
 from .relations import Column, Relation
+from .statement import Statement
 from .types import Type, common, parse, quote, to_duckdb, to_hive
 
 Json = dict[str, Any]

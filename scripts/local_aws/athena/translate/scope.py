@@ -13,7 +13,7 @@ from ..expression import Expr
 from ..relations import Relation, Scan, Source
 from ..types import Type
 
-#: Marks function names that the parser left alone (parser.py).
+#: Marks function names that the parser left alone (query_parser.py).
 MARK = "fn$"
 
 

@@ -1,4 +1,4 @@
-"""SQL/JSON: json_exists, json_value and json_query, whose clauses come as one text (see parser.py).
+"""SQL/JSON: json_exists, json_value and json_query, whose clauses come as one text (see query_parser.py).
 
 https://trino.io/docs/current/functions/json.html
 """
@@ -73,11 +73,11 @@ class SqlJson(Lambdas):
     def json_exists(self, node: exp.Expression, scope: Scope) -> Expr:
         """Whether a path finds something."""
         text, path, clauses = self._parts(node, scope, _EXISTS)
-        on_error = {"true": "true", "unknown": "NULL"}.get(clauses["error"], "false")
+        on_error = clauses["error"].lower()
 
         def answer(found: str) -> str:
-            failed = on_error
-            if clauses["error"] == "error":
+            failed = {"true": "true", "unknown": "NULL"}.get(on_error, "false")
+            if on_error == "error":
                 failed = _failing(found, BOOLEAN)
             return f"CASE WHEN {found} LIKE '!%' THEN {failed} ELSE {found} = 'true' END"
 
@@ -87,7 +87,7 @@ class SqlJson(Lambdas):
     def json_value(self, node: exp.Expression, scope: Scope) -> Expr:
         """The scalar that a path finds, as a type."""
         text, path, clauses = self._parts(node, scope, _VALUE)
-        kind = self._returning(clauses, node)
+        kind = parse(clauses["type"] or "varchar")
         if kind.items or kind.name in ("json", "varbinary"):
             raise self.error("TYPE_MISMATCH", f"Invalid return type of json_value: {kind}", node)
         empty, wrong = (self._answer(clauses[key], kind, node, scope) for key in ("empty", "error"))
@@ -115,10 +115,10 @@ class SqlJson(Lambdas):
     def json_query(self, node: exp.Expression, scope: Scope) -> Expr:
         """The JSON that a path finds, as text."""
         text, path, clauses = self._parts(node, scope, _QUERY)
-        kind = self._returning(clauses, node)
+        kind = parse(clauses["type"] or "varchar")
         if kind.name != "varchar":
             raise self.error("TYPE_MISMATCH", f"Cannot output JSON as {kind}", node)
-        wrapper = _WRAPPERS[" ".join(clauses["wrapper"].split())]
+        wrapper = _WRAPPERS[" ".join(clauses["wrapper"].lower().split())]
         if clauses["quotes"] and wrapper != "WITHOUT":
             message = f"{clauses['quotes'].upper()} QUOTES with a wrapper"
             raise self.error("INVALID_FUNCTION_ARGUMENT", message, node)
@@ -153,25 +153,25 @@ class SqlJson(Lambdas):
             raise self.refuse(f"PASSING in {self._name(node)}", node)
         if not match or len(args) != len(texts) + 1 or not texts:
             raise self.error("SYNTAX_ERROR", f"mismatched input in {self._name(node)}", node)
-        document = self.expr(args[0], scope)
-        if document.type != UNKNOWN and document.type.name != "varchar":
-            if document.type.name in ("char", "varbinary"):
-                raise self.refuse(f"{self._name(node)} of {document.type}", node)
+        try:
+            json_path.parse(texts[0])
+        except QueryFailed as error:
+            raise self.error(error.code, error.message, node) from None
+        clauses = {key: value or "" for key, value in match.groupdict().items()}
+        return self._document(node, scope), literal(texts[0]), clauses
+
+    def _document(self, node: exp.Expression, scope: Scope) -> str:
+        document = self.expr(node.expressions[0], scope)
+        if document.type == UNKNOWN:
+            return f"CAST({document.sql} AS VARCHAR)"
+        if document.type.name in ("char", "varbinary"):
+            raise self.refuse(f"{self._name(node)} of {document.type}", node)
+        if document.type.name != "varchar":
             raise self.error("TYPE_MISMATCH", f"Cannot read input of type {document.type}", node)
-        self._guard(node, lambda: Expr(str(json_path.parse(texts[0])), VARCHAR))
-        clauses = {key: (value or "") for key, value in match.groupdict().items()}
-        lowered = {
-            k: v if k in ("type", "empty", "error") else v.lower() for k, v in clauses.items()
-        }
-        text = f"CAST({document.sql} AS VARCHAR)" if document.type == UNKNOWN else document.sql
-        return text, literal(texts[0]), lowered
+        return document.sql
 
     def _name(self, node: exp.Expression) -> str:
         return str(node.this).lower().rpartition("$")[2]
-
-    def _returning(self, clauses: dict[str, str], node: exp.Expression) -> Type:
-        kind = parse(clauses["type"]) if clauses["type"] else VARCHAR
-        return kind
 
     def _answer(self, clause: str, kind: Type, node: exp.Expression, scope: Scope) -> str:
         """SQL of `NULL | DEFAULT …`, or nothing for `ERROR`."""
@@ -181,7 +181,7 @@ class SqlJson(Lambdas):
         if word == "null":
             return "NULL"
         # The parser needs the names of all functions first.
-        from ..parser import parse_query
+        from ..query_parser import parse_query
 
         query = parse_query(f"select {clause.split(maxsplit=1)[1]}")
         default = self.expr(query.expressions[0], scope)
