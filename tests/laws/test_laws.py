@@ -25,7 +25,7 @@ from local_aws.settings import Settings
 from strata import dbt, local, query
 from strata.environment import PROJECT
 from strata.errors import StrataError
-from tests.conftest import Lakehouse
+from tests.conftest import Lakehouse, start
 from tests.laws.story import days_in_part, records_of, stage_of
 
 MODELS = ["stg_flight_ops__flight_events", "stg_ticketing__payments", "stg_registry__aircraft"]
@@ -33,6 +33,12 @@ GOLD = ["fct_flights", "fct_payments", "dim_aircraft"]
 SELECT = [f"+{name}" for name in GOLD]
 ARRIVAL_COLUMNS = {"_arrived_at", "_record_id", "_delivery_id", "_payload_sha256"}
 FLIGHTS_PER_DAY = 120
+
+
+@pytest.fixture(scope="module")
+def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+    """A lakehouse of this story's own: records of a later month would hide those of January."""
+    yield from start(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="module")
