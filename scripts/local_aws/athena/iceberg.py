@@ -70,7 +70,6 @@ from .failure import QueryFailed, not_supported
 from .footers import footer
 from .lake import Lake, LakeIO, Object, split_uri
 from .predicates import TRUE, Pred
-from .relations import Use
 from .types import Type, from_iceberg, literal, quote, to_duckdb, to_hive, to_iceberg
 
 #: Field ids of a position-delete file. https://iceberg.apache.org/spec/#position-delete-files
@@ -272,11 +271,15 @@ def to_expression(pred: Pred, schema: Schema) -> ix.BooleanExpression:
     return kinds[op](names[column].name, value)
 
 
-def scanned_bytes(table: Table, meta: Metadata, use: Use) -> int:
+def scanned_bytes(
+    schema: Schema,
+    data: list[ManifestEntry],
+    deletes: list[ManifestEntry],
+    columns: frozenset[str],
+    lake: Lake,
+) -> int:
     """Bytes of the column chunks and delete files that one use of a table needs."""
-    data, deletes = meta.files(table, use.filter)
-    schema = table.schema
-    tops = {f.field_id for f in schema.fields if f.name.lower() in use.columns}
+    tops = {f.field_id for f in schema.fields if f.name.lower() in columns}
     # Equality deletes are joined on columns of the data.
     tops.update(*(entry.data_file.equality_ids or () for entry in deletes))
     wanted = {
@@ -286,7 +289,7 @@ def scanned_bytes(table: Table, meta: Metadata, use: Use) -> int:
         if top.field_id in tops or number in tops
     }
     total = sum(entry.data_file.file_size_in_bytes for entry in deletes)
-    return total + sum(_chunk_bytes(entry.data_file, wanted, meta.lake) for entry in data)
+    return total + sum(_chunk_bytes(entry.data_file, wanted, lake) for entry in data)
 
 
 def _chunk_bytes(file: DataFile, wanted: set[int], lake: Lake) -> int:

@@ -263,9 +263,12 @@ class Session:
 
     def _iceberg_view(self, scan: Scan) -> str:
         table: iceberg.Table = scan.table
-        data, deletes = self.meta.files(table, scan.filter())
+        filters = {scan.filter(), *(use.filter for use in scan.uses)}
+        files = {filtered: self.meta.files(table, filtered) for filtered in filters}
+        data, deletes = files[scan.filter()]
         size = sum(
-            iceberg.scanned_bytes(table, self.meta, use) * times for use, times in scan.uses.items()
+            iceberg.scanned_bytes(table.schema, *files[use.filter], use.columns, self.lake) * times
+            for use, times in scan.uses.items()
         )
         self._read(f"{table.database}.{table.name}", scan, len(data) + len(deletes), size)
         folder = f"{self.lake.table_folder(table.metadata_location)}/"
