@@ -143,6 +143,7 @@ def test_undeclared_files_are_declared_to_start_from(lakehouse: Lakehouse) -> No
     types = {c["name"]: c["config"]["meta"]["type"] for c in table["columns"]}
     assert types == {"order": "integer", "placed": "timestamp", "total": "double", "a": "varchar"}
     assert table["config"]["meta"]["event_time"] == "placed"
+    assert table["config"]["meta"]["start"] == lakehouse.clock.now().date().isoformat()
     assert "{{" not in result.stdout
     nothing = invoke("discover", f"s3://{bucket}/nothing/", "shop.orders")
     assert "no records below" in str(nothing.exception)

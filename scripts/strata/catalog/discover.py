@@ -1,6 +1,7 @@
 """The declaration of a source that is not declared yet, from the files that it has."""
 
 import re
+from datetime import date
 
 import yaml
 
@@ -8,13 +9,14 @@ from strata.catalog.observed import Observed
 from strata.declarations import Column
 from strata.errors import StrataError
 
-_WHAT = "TODO: what it is, for who reads the catalog."
+#: What only a person knows; the reader of the catalog sees it until it is said.
+_WHAT = "Say what it is, for who reads the catalog."
 
 
-def declaration(name: str, observed: Observed) -> str:
+def declaration(name: str, observed: Observed, start: date) -> str:
     """The YAML of a batch source `<system>.<table>` to start from; nested fields are left as JSON text.
 
-    Raises StrataError for a name that is none.
+    `start` is the first day of its arrival. Raises StrataError for a name that is none.
     """
     if not re.fullmatch(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", name):
         raise StrataError(f"{name!r} is no source", "name it <system>.<table>, in lower case")
@@ -35,7 +37,7 @@ def declaration(name: str, observed: Observed) -> str:
     times = [column for column, kind in types.items() if kind in ("timestamp", "date")]
     meta = {
         "ingest": "batch", "key": [next(iter(types))], "event_time": [*times, *types][0],
-        "drift": "warn", "start": "2013-01-01", "owner": "TODO",
+        "drift": "warn", "start": start.isoformat(), "owner": "nobody yet",
     }  # fmt: skip
     declared = {
         "name": table,

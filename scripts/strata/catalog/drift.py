@@ -6,11 +6,10 @@ from typing import Any
 
 import yaml
 
-from strata.catalog.observed import WIDER, Observed
+from strata.catalog.observed import SHARE, WIDER, Observed
 from strata.declarations import Column, Source
 
 _ALIKE = 0.6
-_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def changes(source: Source, observed: Observed) -> list[Change]:
         ):
             found.append(change)
     for name, count in sorted(observed.wrong_types.items()):
-        if name in declared and count >= _SHARE * observed.records:
+        if name in declared and count >= SHARE * observed.records:
             kind = declared[name].type
             found.append(Change("changed", name, kind, f"not {kind} in {count:,} records"))
     return sorted(set(found), key=lambda change: (change.column, change.kind))

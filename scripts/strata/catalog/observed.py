@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 NAME = re.compile(r"[a-z_][a-z0-9_]*")
 #: What is rarer among a column's values is a fault of records, not of the schema.
-_SHARE = 0.05
+SHARE = 0.05
 _SAMPLE_OBJECTS = 20
 _DEEPEST = 3
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
@@ -44,7 +44,7 @@ class Column:
     def type(self) -> str:
         """The narrowest declared type that takes all but stray values; varchar takes everything."""
         total = self.types.total()
-        return joined(name for name, count in self.types.items() if count >= _SHARE * total)
+        return joined(name for name, count in self.types.items() if count >= SHARE * total)
 
 
 @dataclass

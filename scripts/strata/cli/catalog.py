@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
@@ -75,9 +75,7 @@ def catalog_drift(
     environment = ready(env)
     sources = declared_sources()
     chosen = [declarations.find(sources, source)] if source else sources
-    today = (
-        Clock(Settings.from_env().state).now() if environment.is_local else datetime.now(UTC)
-    ).date()
+    today = _today(environment)
     bucket, s3 = environment.bucket("bronze"), client("s3")
     found = {}
     with console.progress() as bar:
@@ -137,8 +135,15 @@ def catalog_discover(
     env: Env = None,
 ) -> None:
     """Print the declaration of files that nobody has declared, to start from."""
-    ready(env)
-    print(discover.declaration(name, observed.in_files(address, client("s3"))), end="")
+    environment = ready(env)
+    found = observed.in_files(address, client("s3"))
+    print(discover.declaration(name, found, _today(environment)), end="")
+
+
+def _today(environment: Environment) -> date:
+    """The day by the clock that arrivals follow."""
+    now = Clock(Settings.from_env().state).now() if environment.is_local else datetime.now(UTC)
+    return now.date()
 
 
 def apply_catalog(

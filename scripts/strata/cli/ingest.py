@@ -54,7 +54,7 @@ def ingest_batch(
     declared = declarations.find(declared_sources(), source, "batch")
     dropped = landing.drop(declared, files or [], environment, client("s3"))
     console.done(f"{len(dropped)} files dropped into landing")
-    _carry(declared, environment, {})
+    _run("landing", declared, environment, {})
 
 
 @app.command("cdc")
@@ -63,7 +63,7 @@ def ingest_cdc(
 ) -> None:
     """Carry the change files that DMS has written for a source to Bronze."""
     environment = ready(env)
-    _carry(declarations.find(declared_sources(), source, "cdc"), environment, {})
+    _run("landing", declarations.find(declared_sources(), source, "cdc"), environment, {})
 
 
 @app.command("backfill")
@@ -84,7 +84,7 @@ def ingest_backfill(
     dropped = landing.drop(declared, files, environment, client("s3"))
     console.done(f"{len(dropped)} files dropped into landing")
     days = {"from": first, "to": last}
-    _carry(declared, environment, {n: f"{day:%Y-%m-%d}" for n, day in days.items() if day})
+    _run("landing", declared, environment, {n: f"{day:%Y-%m-%d}" for n, day in days.items() if day})
     console.next_step("strata build")
 
 
@@ -103,7 +103,7 @@ def ingest_replay(
     declared = declarations.find(declared_sources(), source)
     if first is None:
         declarations.find(declared_sources(), source, "stream")
-        _carry(declared, environment, {"redrive": "true"})
+        _run("landing", declared, environment, {"redrive": "true"})
         console.next_step("strata build")
         return
     until = last or first
@@ -128,10 +128,6 @@ def ingest_compact(
     environment = ready(env)
     declared = declarations.find(declared_sources(), source)
     _run("compaction", declared, environment, {"before": f"{before:%Y-%m-%d}"} if before else {})
-
-
-def _carry(source: declarations.Source, environment: Environment, options: dict[str, str]) -> None:
-    _run("landing", source, environment, options)
 
 
 def _run(
