@@ -192,7 +192,7 @@ def test_a_partition_in_other_buckets_is_refused(athena: Athena) -> None:
     ],
 )  # fmt: skip
 def test_refusals(athena: Athena, properties: str, reason: str) -> None:
-    query = "select 1 as a, timestamp '2013-01-01 00:00:00' as at, 1.5 as price, cast(row(1) as row(x integer)) as pair, n from unnest(sequence(1, 101)) as x(n)"
+    query = "select 1 as a, timestamp '2013-01-01 00:00:00' as at, decimal '1.5' as price, cast(row(1) as row(x integer)) as pair, n from unnest(sequence(1, 101)) as x(n)"
     found = athena.fails(
         f"create table t with (external_location='{athena.location('t')}', {properties}) as {query}"
     )

@@ -25,6 +25,10 @@ ENGINE = FOLDER / "engine.txt"
 #: The time at which every query starts: what now() gives.
 START = "2013-01-15T12:30:45.123456Z"
 _ERROR = "error"
+#: A number with a point and no exponent, or a text or a name that may hold one.
+_DECIMAL = re.compile(
+    r"'(?:[^']|'')*'|\"[^\"]*\"|(?<![\w.'\"$])(?P<number>\d+\.\d*|\.\d+)(?![\w.])"
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class Case:
     @property
     def query(self) -> str:
         return self.sql if self.is_query else f"select {self.sql}"
+
+    @property
+    def asked(self) -> str:
+        """The query for Trino, which reads 1.5 as a decimal where Athena reads a double."""
+        return _DECIMAL.sub(lambda m: f"{m[0]}e0" if m["number"] else m[0], self.query)
 
     @property
     def rows(self) -> list[list[Any]]:

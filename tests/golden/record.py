@@ -43,7 +43,7 @@ def main() -> None:
     only_new = "--new" in sys.argv
     found = {path: list(cases.read(path)) for path in cases.files()}
     asked = [c for listed in found.values() for c in listed if not (only_new and c.is_answered)]
-    answers = dict(zip(asked, ask([case.query for case in asked]), strict=True))
+    answers = dict(zip(asked, ask([case.asked for case in asked]), strict=True))
     for path, listed in found.items():
         cases.write(path, [c.answered(answers[c]) if c in answers else c for c in listed])
     version = re.search(r"<trino.version>(.*)</trino.version>", _POM.read_text())

@@ -53,6 +53,10 @@ def _sql(value: Expr, target: Type) -> str:
     plain = f"CAST({sql} AS {duck})"
     if source == UNKNOWN:
         return plain
+    if "timetz" in (source.name, target.name):
+        if target == Type("varchar"):
+            return sql
+        raise not_supported("a cast of a time with time zone")
     if "varbinary" in (source.name, target.name) and source != target:
         return _bytes(value, target)
     if source.name == "char":

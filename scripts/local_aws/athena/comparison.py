@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from . import casts
 from .expression import Expr
+from .failure import not_supported
 from .types import UNKNOWN, Type, common
 
 
 def comparable(op: str, a: Type, b: Type) -> bool:
     """Whether Trino has the operator for these types."""
+    if "timetz" in (a.name, b.name):
+        raise not_supported("a comparison of times with time zone")
     kind = common(a, b)
     if kind is None:
         return False

@@ -35,6 +35,8 @@ def is_valid(text: str, kind: Type) -> bool:
         return _is_date(text.strip())
     if kind.name == "time":
         return clocks.is_literal(text)
+    if kind.name == "timetz":
+        return clocks.zoned(text) is not None
     if kind.name == "ipaddress":
         return addresses.parse(text) is not None
     if kind.name == "uuid":

@@ -33,7 +33,7 @@ def parse_query(text: str) -> exp.Expression:
     dialect.INDEX_OFFSET = 0
     try:
         tokens = dialect.tokenize(_together(text))
-        tokens = _number_literals(_decimal_literals(tokens), text)
+        tokens = _number_literals(_decimal_literals(_double_literals(tokens)), text)
         tokens = _clauses(tokens, text)
         _mark_functions(tokens)
         _time_travel(tokens)
@@ -65,6 +65,36 @@ def _together(text: str) -> str:
         return f"X'{''.join(digits.split())}'".ljust(len(match[0]))
 
     return _BINARY.sub(one, text)
+
+
+def _double_literals(tokens: list[Token]) -> list[Token]:
+    """`1.5` as the double 1.5e0, which it is in Athena; Trino reads a decimal(2,1).
+
+    Athena's documentation writes decimals as DECIMAL '1.5', and the tests that dbt-athena runs in
+    an account find `1 / 0.0` infinite.
+    https://docs.aws.amazon.com/athena/latest/ug/data-types-considerations.html
+    """
+    kept: list[Token] = []
+    for token in tokens:
+        if token.token_type == TokenType.NUMBER:
+            if _is_point(kept, token):
+                token.text, token.start = f".{token.text}", kept.pop().start
+            if "." in token.text and "e" not in token.text.lower():
+                token.text += "e0"
+        kept.append(token)
+    return kept
+
+
+def _is_point(before: list[Token], number: Token) -> bool:
+    """Whether a number stands right behind a point that belongs to it: `.5`, but not `t.5`."""
+    if not before or before[-1].token_type != TokenType.DOT or before[-1].end + 1 != number.start:
+        return False
+    owner = before[-2] if len(before) > 1 else None
+    return (
+        owner is None
+        or owner.end + 1 < before[-1].start
+        or owner.token_type in (TokenType.NUMBER, TokenType.L_PAREN, TokenType.COMMA)
+    )
 
 
 def _decimal_literals(tokens: list[Token]) -> list[Token]:

@@ -147,7 +147,8 @@ def _quoted(value: str) -> str:
 
 def column_info(name: str, kind: Type) -> Json:
     """A ColumnInfo of GetQueryResults."""
-    base = {"integer": "integer", "row": "row", "timestamptz": "timestamp with time zone"}
+    base = {"integer": "integer", "row": "row", "timestamptz": "timestamp with time zone",
+            "timetz": "time with time zone"}  # fmt: skip
     type_name = base.get(kind.name, kind.name)
     if kind.name == "real":
         type_name = "float"

@@ -32,6 +32,8 @@ class Type:
             return f"{self.name}({', '.join(map(str, self.items))})"
         if self.name == "timestamptz":
             return f"timestamp({self.args[0]}) with time zone"
+        if self.name == "timetz":
+            return f"time({self.args[0]}) with time zone"
         if self.args:
             return f"{self.name}({','.join(map(str, self.args))})"
         return self.name
@@ -158,9 +160,8 @@ class _Reader:
             return self._nested(name)
         numbers = self._numbers() if self._peek() == "(" else ()
         if name == "time":
-            if self._skip("with", "time", "zone"):
-                raise self._unsupported()
-            return self._clock(numbers or (3,))
+            zoned = self._skip("with", "time", "zone")
+            return self._clock("timetz" if zoned else "time", numbers or (3,))
         if name == "timestamp":
             zoned = self._skip("with", "time", "zone")
             return Type("timestamptz" if zoned else "timestamp", numbers or (3,))
@@ -170,10 +171,10 @@ class _Reader:
             raise self._unsupported()
         return Type(name, numbers or ((1,) if name == "char" else ()))
 
-    def _clock(self, precision: tuple[int, ...]) -> Type:
+    def _clock(self, name: str, precision: tuple[int, ...]) -> Type:
         if precision[0] > 6:
             raise self._unsupported()
-        return Type("time", precision)
+        return Type(name, precision)
 
     def _numbers(self) -> tuple[int, ...]:
         found = []
@@ -208,7 +209,7 @@ class _Reader:
             return name.strip('`"')
         if self._peek(1) in ("", ",", ")", ">", "(", "<") or self._peek() == "interval":
             return None
-        if self._peek() == "timestamp" and self._peek(1) == "with":
+        if self._peek() in ("time", "timestamp") and self._peek(1) == "with":
             return None
         return self._next().strip('`"')
 
@@ -218,7 +219,7 @@ def from_ast(node: exp.DataType) -> Type:
     kind = node.this
     if isinstance(kind, exp.Interval) or not isinstance(kind, exp.DataType.Type):
         raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {node.sql('trino')}")
-    numbers = tuple(int(p.this.this) for p in node.expressions if isinstance(p, exp.DataTypeParam))
+    numbers = _numbers(node)
     if kind == exp.DataType.Type.USERDEFINED:
         return parse(str(node.args.get("kind")))
     name = {
@@ -227,7 +228,7 @@ def from_ast(node: exp.DataType) -> Type:
         "BOOLEAN": "boolean", "DATE": "date", "DECIMAL": "decimal", "TIMESTAMP": "timestamp",
         "TIMESTAMPTZ": "timestamptz", "ARRAY": "array", "MAP": "map", "STRUCT": "row",
         "VARBINARY": "varbinary", "JSON": "json", "CHAR": "char", "UUID": "uuid",
-        "TIME": "time", "IPADDRESS": "ipaddress",
+        "TIME": "time", "TIMETZ": "timetz", "IPADDRESS": "ipaddress",
     }.get(kind.name)  # fmt: skip
     if name is None:
         raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {node.sql('trino')}")
@@ -244,12 +245,33 @@ def from_ast(node: exp.DataType) -> Type:
     if name in ("array", "map"):
         return Type(name, items=tuple(from_ast(e) for e in node.expressions))
     if name == "decimal":
-        return decimal(*(numbers or (38, 0)))
-    if name == "time" and numbers and numbers[0] > 6:
+        return _decimal(numbers or (38, 0))
+    if name in ("time", "timetz") and numbers and numbers[0] > 6:
         raise QueryFailed("NOT_SUPPORTED", f"Unsupported type: {node.sql('trino')}")
-    if name in ("time", "timestamp", "timestamptz"):
+    if name in ("time", "timetz", "timestamp", "timestamptz"):
         return Type(name, numbers or (3,))
     return Type(name, numbers or ((1,) if name == "char" else ()))
+
+
+def _decimal(numbers: tuple[int, ...]) -> Type:
+    found = decimal(*numbers)
+    precision, scale = found.args
+    if not 1 <= precision <= 38 or scale > precision:
+        raise QueryFailed("INVALID_FUNCTION_ARGUMENT", f"Invalid precision or scale: {found}")
+    return found
+
+
+def _numbers(node: exp.DataType) -> tuple[int, ...]:
+    """The precision, scale or length of a type."""
+    found = [p.this for p in node.expressions if isinstance(p, exp.DataTypeParam)]
+    if not all(isinstance(number, exp.Literal) for number in found):
+        raise QueryFailed("TYPE_MISMATCH", f"Unknown type: {node.sql('trino').lower()}")
+    if not all(number.this.isdigit() for number in found):
+        raise QueryFailed("SYNTAX_ERROR", f"mismatched input in {node.sql('trino').lower()}")
+    return tuple(int(number.this) for number in found)
+
+
+_NO_HIVE_TYPE = {"json", "uuid", "ipaddress", "unknown", "time", "timetz"}
 
 
 def to_hive(kind: Type, iceberg: bool = False) -> str:
@@ -265,9 +287,7 @@ def to_hive(kind: Type, iceberg: bool = False) -> str:
         return f"varchar({kind.args[0]})" if kind.args and not iceberg else "string"
     if kind.name == "timestamptz" and not iceberg:
         raise QueryFailed("NOT_SUPPORTED", f"Unsupported Hive type: {kind}")
-    if kind.name in ("json", "uuid", "ipaddress", "unknown", "time") or kind.name.startswith(
-        "interval"
-    ):
+    if kind.name in _NO_HIVE_TYPE or kind.name.startswith("interval"):
         raise QueryFailed("NOT_SUPPORTED", f"Unsupported Hive type: {kind}")
     name = {"integer": "int", "real": "float", "varbinary": "binary", "timestamptz": "timestamp"}
     if kind.name == "decimal":
@@ -296,7 +316,7 @@ def to_duckdb(kind: Type) -> str:
         "bigint": "BIGINT", "real": "FLOAT", "double": "DOUBLE", "varchar": "VARCHAR",
         "char": "VARCHAR", "varbinary": "BLOB", "date": "DATE", "timestamp": "TIMESTAMP",
         "timestamptz": "TIMESTAMPTZ", "json": "JSON", "uuid": "UUID", "ipaddress": "BLOB", "unknown": "INTEGER",
-        "time": "TIME", "interval day to second": "BIGINT", "interval year to month": "INTEGER",
+        "time": "TIME", "timetz": "VARCHAR", "interval day to second": "BIGINT", "interval year to month": "INTEGER",
     }  # fmt: skip
     return names[kind.name]
 

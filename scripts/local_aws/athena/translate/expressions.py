@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from .. import comparison, functions, literals, zones
+from .. import clocks, comparison, functions, literals, zones
 from ..casts import cast
 from ..expression import NOT_CONSTANT, Expr
 from ..failure import QueryFailed
@@ -153,6 +153,8 @@ class Expressions(Pruning):
                 and literals.is_typed(self.text, text)
             ):
                 return Expr(found[0], target, zone=found[1])
+            if target.name == "timetz" and literals.is_typed(self.text, text):
+                return Expr(literal(clocks.zoned(text) or ""), target)
             if target.name == "char" and not node.to.expressions:
                 target = Type("char", (max(1, len(text)),)) if literals.is_typed(
                     self.text, text) else target  # fmt: skip

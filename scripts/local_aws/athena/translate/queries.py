@@ -10,7 +10,7 @@ from .. import functions
 from ..casts import cast, zoned_text
 from ..expression import LOST, Expr
 from ..relations import Column, Combined, Relation, Select, Source
-from ..types import common, quote
+from ..types import Type, common, quote
 from .scope import MARK, Scope, holds_aggregate, unique_names
 from .sources import Sources
 
@@ -179,6 +179,7 @@ class Queries(Sources):
         if any(len(r) != width for r in rows):
             raise self.error("TYPE_MISMATCH", "Values rows have mismatched sizes", node)
         kinds = [functions.unify("VALUES", [r[i] for r in rows]) for i in range(width)]
+        self._refuse_zoned_clocks(kinds, node)
         body = ", ".join(
             "(" + ", ".join(cast(c, k).sql for c, k in zip(r, kinds, strict=True)) + ")"
             for r in rows
@@ -234,6 +235,11 @@ class Queries(Sources):
         )
         return f"{prefix}SELECT {distinct}{listed}{from_sql}{where}{group}{having}{tail}", out
 
+    def _refuse_zoned_clocks(self, kinds: list[Type], node: exp.Expression) -> None:
+        """Two texts can be one time: what a column holds would be compared."""
+        if any(kind.name == "timetz" for kind in kinds):
+            raise self.refuse("a time with time zone in a column", node)
+
     def _print_zones(self, items: list[tuple[str, Expr]], out: Select) -> list[tuple[str, Expr]]:
         printed = []
         for (name, value), column in zip(items, out.columns, strict=True):
@@ -281,6 +287,8 @@ class Queries(Sources):
             touched.append(scope.deps)
             scope.deps = saved
             items.append((_output_name(item, len(items)), value))
+        if node is not self._printed:
+            self._refuse_zoned_clocks([v.type for _, v in items], node)
         names = unique_names([name for name, _ in items])
         for unique, (name, value), used in zip(names, items, touched, strict=True):
             zone = LOST if value.zone else None
