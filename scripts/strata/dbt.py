@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -47,12 +48,14 @@ def run(arguments: Sequence[str], project: Path = PROJECT, quiet: bool = False) 
 
 def manifest(project: Path = PROJECT) -> Json:
     """dbt's manifest of the project, parsed anew only when a declaration has changed."""
-    cache = project / "target" / "declarations"
-    digest = _declarations_digest(project)
-    target = cache / digest
-    if not (target / "manifest.json").exists():
-        run(["parse", "--target-path", str(target), "--quiet"], project, quiet=True)
-    loaded: Json = json.loads((target / "manifest.json").read_text())
+    kept = project / "target" / "declarations" / f"{_declarations_digest(project)}.json"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed when it is whole: another command may parse at the same time.
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            run(["parse", "--target-path", folder, "--quiet"], project, quiet=True)
+            (Path(folder) / "manifest.json").replace(kept)
+    loaded: Json = json.loads(kept.read_text())
     return loaded
 
 
