@@ -1,12 +1,12 @@
-"""The Glue Python-shell job that joins the small objects of a source's closed Bronze days.
+"""The Glue Python-shell job that joins the small objects of closed Bronze days.
 
-Arguments: `--source <system>.<table>`, `--bronze_bucket`, optional `--before <day>` (days before it are
-closed; the day of the run without it), and Glue's own.
+Arguments: `--bronze_bucket`, optional `--source <system>.<table>` (every stream source without it)
+and `--before <day>` (days before it are closed; the day of the run without it), and Glue's own.
 
-Each group of a day's objects becomes one of at most 256 MB. A note, which Athena does not read, names the
-group from before its object is written until after its inputs are deleted: a run that was killed
-is finished, or undone, by the next one. Between those two moments a reader finds records twice, with
-the same identity, on which Silver merges.
+Each group of a day's objects becomes one of at most 256 MB. A note, which Athena does not read,
+names the group from before its object is written until after its inputs are deleted: a run that was
+killed is finished, or undone, by the next one. Between those two moments a reader finds records
+twice, with the same identity, on which Silver merges.
 """
 
 from __future__ import annotations
@@ -43,13 +43,18 @@ class Object:
 
 
 def main(argv: list[str]) -> None:
-    """Compact the closed days of one source and print what became of each group."""
+    """Compact the closed days of the sources and print what became of each group."""
     arguments = dict(zip(argv[::2], argv[1::2]))
-    source = rules.packed()[arguments["--source"]]
+    declared = rules.packed()
+    if "--source" in arguments:
+        sources = [declared[arguments["--source"]]]
+    else:
+        sources = [source for source in declared.values() if source.ingest == "stream"]
     today = datetime.now(timezone.utc).date()
     before = date.fromisoformat(arguments["--before"]) if "--before" in arguments else today
-    for report in compact(source, arguments["--bronze_bucket"], before, boto3.client("s3")):
-        print(json.dumps(report))
+    for source in sources:
+        for report in compact(source, arguments["--bronze_bucket"], before, boto3.client("s3")):
+            print(json.dumps({"source": source.name, **report}))
 
 
 def compact(source: rules.Source, bucket: str, before: date, s3: Any) -> Iterator[Json]:

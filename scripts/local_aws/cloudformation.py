@@ -24,6 +24,7 @@ def register(athena: JsonService, glue: JsonService, firehose: DeliveryStreams) 
         {
             "AWS::Athena::WorkGroup": _work_group(athena),
             "AWS::Glue::Job": _glue_job(glue),
+            "AWS::Glue::Trigger": _glue_trigger(glue),
             "AWS::KinesisFirehose::DeliveryStream": _delivery_stream(firehose),
         }
     )
@@ -62,6 +63,21 @@ def _glue_job(glue: JsonService) -> dict[str, Callable[..., Any]]:
 
     def delete(physical_id: str, props: Json) -> None:
         glue.handle("DeleteJob", {"JobName": physical_id})
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _glue_trigger(glue: JsonService) -> dict[str, Callable[..., Any]]:
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        glue.handle("CreateTrigger", _typed(props))
+        return props["Name"], {}
+
+    def update(physical_id: str, old: Json, new: Json, stack_name: str) -> Created:
+        glue.handle("DeleteTrigger", {"Name": physical_id})
+        return create("", new, stack_name)
+
+    def delete(physical_id: str, props: Json) -> None:
+        glue.handle("DeleteTrigger", {"Name": physical_id})
 
     return {"create": create, "update": update, "delete": delete}
 

@@ -3,7 +3,9 @@
 MiniStack reads its settings when it is imported, so `configure` comes before `load`.
 """
 
+import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,27 @@ def trim_stream(arn: str, delivered: dict[str, str]) -> None:
             records = stream["shards"][shard]["records"]
             while records and records[0]["SequenceNumber"] <= sequence:
                 records.pop(0)
+
+
+def emit_event(detail_type: str, source: str, detail: dict[str, Any]) -> None:
+    """Put an event of an AWS service (`aws.glue`) on the default bus, which PutEvents refuses."""
+    from ministack.core import responses
+    from ministack.services import eventbridge
+
+    responses.set_request_account_id(ACCOUNT)
+    responses.set_request_region(REGION)
+    entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail)}
+    eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+def next_cron(expression: str, after: datetime) -> datetime | None:
+    """When AWS's `cron(…)`, in UTC, is due after a time. Raises ValueError for what is none."""
+    from ministack.services import eventbridge
+
+    fields = eventbridge._parse_cron_fields(expression)
+    if fields is None:
+        raise ValueError(f"'{expression}' is no cron expression")
+    return eventbridge._cron_next_fire(fields, after)
 
 
 def _kinesis_without_records() -> dict[str, Any]:

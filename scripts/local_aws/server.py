@@ -20,6 +20,7 @@ from local_aws.gateway import Asgi, Gateway
 from local_aws.glue.catalog import GlueCatalog
 from local_aws.glue.jobs import GlueJobs
 from local_aws.glue.service import GlueService
+from local_aws.glue.triggers import GlueTriggers
 from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
 
 _SAVE_SECONDS = 3
@@ -49,8 +50,10 @@ def application(settings: Settings) -> Asgi:
     clock = Clock(settings.state)
     client = client_factory(settings.endpoint)
     catalog = GlueCatalog(settings.state / "glue" / "catalog.db", clock.now, ACCOUNT)
-    jobs = GlueJobs(settings.state / "glue" / "jobs.db", clock.now, client, settings.endpoint)
-    glue = GlueService(catalog, jobs)
+    job_state = settings.state / "glue" / "jobs.db"
+    jobs = GlueJobs(job_state, clock.now, client, settings.endpoint, ministack.emit_event)
+    triggers = GlueTriggers(job_state, clock.now, jobs, ministack.next_cron)
+    glue = GlueService(catalog, jobs, triggers)
     athena = AthenaService(
         catalog=catalog,
         s3=client("s3"),
@@ -72,13 +75,15 @@ def application(settings: Settings) -> Asgi:
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:
-        threading.Thread(target=workers.run, daemon=True).start()
+        for service in (workers, triggers):
+            threading.Thread(target=service.run, daemon=True).start()
         saver = asyncio.create_task(_save_regularly())
         yield
         saver.cancel()
         with suppress(asyncio.CancelledError):
             await saver
         workers.close()
+        triggers.close()
         athena.close()
 
     return _with_background(gateway, background)

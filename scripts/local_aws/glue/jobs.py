@@ -2,7 +2,8 @@
 
 Kept from the service: arguments on the command line (`--JOB_NAME` and `--JOB_RUN_ID` among them),
 `--extra-py-files`, the role's credentials, the run's states, `MaxConcurrentRuns`, the time-out,
-output and errors in the log groups. Not kept: retries, triggers, bookmarks, capacity, Spark.
+output and errors in the log groups, an event on the default bus when a run has ended. Not kept:
+retries, bookmarks, capacity, Spark.
 https://docs.aws.amazon.com/glue/latest/dg/add-job-python.html
 """
 
@@ -25,6 +26,8 @@ from local_aws.errors import AwsError
 
 Json = dict[str, Any]
 ClientFactory = Callable[[str], Any]
+#: Puts an event of a service on the default bus: its type, the service and the detail.
+Emit = Callable[[str, str, Json], None]
 
 _SCHEMA = """
 create table if not exists jobs (name text primary key, body text not null);
@@ -41,13 +44,19 @@ class GlueJobs:
     """
 
     def __init__(
-        self, path: Path, clock: Callable[[], datetime], client: ClientFactory, endpoint: str
+        self,
+        path: Path,
+        clock: Callable[[], datetime],
+        client: ClientFactory,
+        endpoint: str,
+        emit: Emit,
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._clock = clock
         self._client = client
         self._endpoint = endpoint
+        self._emit = emit
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._lock = threading.Lock()
         with self._db() as db:
@@ -203,6 +212,18 @@ class GlueJobs:
         run["ExecutionTime"] = int(now - run["StartedOn"])
         self._write_log(run, output)
         self._save_run(run)
+        self._tell(run)
+
+    def _tell(self, run: Json) -> None:
+        """https://docs.aws.amazon.com/eventbridge/latest/userguide/ref-events-glue.html"""
+        state = run["JobRunState"]
+        self._emit("Glue Job State Change", "aws.glue", {
+            "jobName": run["JobName"],
+            "severity": "INFO" if state == "SUCCEEDED" else "ERROR",
+            "state": state,
+            "jobRunId": run["Id"],
+            "message": run["ErrorMessage"] or f"Job run {state.lower()}",
+        })  # fmt: skip
 
     def _execute(self, job: Json, run: Json, folder: Path) -> tuple[str, str, str]:
         """Run the script; returns the run's state, its error message and its output."""

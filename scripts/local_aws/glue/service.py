@@ -1,4 +1,4 @@
-"""The Glue API on the gateway: the catalog's operations and the Python-shell jobs'."""
+"""The Glue API on the gateway: the catalog, the Python-shell jobs and their triggers."""
 
 import re
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from local_aws.errors import AwsError
 from local_aws.glue.catalog import GlueCatalog
 from local_aws.glue.jobs import GlueJobs
+from local_aws.glue.triggers import GlueTriggers
 
 _CATALOG = {
     "CreateDatabase", "GetDatabase", "GetDatabases", "UpdateDatabase", "DeleteDatabase",
@@ -18,14 +19,19 @@ _JOBS = {
     "CreateJob", "GetJob", "GetJobs", "ListJobs", "UpdateJob", "DeleteJob",
     "StartJobRun", "GetJobRun", "GetJobRuns", "BatchStopJobRun",
 }  # fmt: skip
+_TRIGGERS = {
+    "CreateTrigger", "GetTrigger", "GetTriggers", "UpdateTrigger", "DeleteTrigger",
+    "StartTrigger", "StopTrigger",
+}  # fmt: skip
 
 
 class GlueService:
-    """Routes an operation to the catalog or to the jobs."""
+    """Routes an operation to the catalog, to the jobs or to the triggers."""
 
-    def __init__(self, catalog: GlueCatalog, jobs: GlueJobs) -> None:
+    def __init__(self, catalog: GlueCatalog, jobs: GlueJobs, triggers: GlueTriggers) -> None:
         self._catalog = catalog
         self._jobs = jobs
+        self._triggers = triggers
 
     def handle(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Answer `operation`; raises AwsError, also for what is not served here."""
@@ -33,6 +39,8 @@ class GlueService:
             target: Any = self._catalog
         elif operation in _JOBS:
             target = self._jobs
+        elif operation in _TRIGGERS:
+            target = self._triggers
         else:
             raise AwsError(
                 "UnsupportedOperationException", f"glue:{operation} is not served by the local AWS"

@@ -48,6 +48,11 @@ def storage_stack(environment: Environment) -> Stack:
 def shared_stacks(environment: Environment, artifacts: Artifacts) -> list[Stack]:
     """What all sources share: query and ingestion."""
     own = {"Environment": environment.name}
+    # On the laptop a job is started by its command, so that what runs is what was asked for.
+    start = {
+        "StartJobs": "DISABLED" if environment.is_local else "ENABLED",
+        "AlertEmail": os.environ.get("STRATA_ALERT_EMAIL", ""),
+    }
     code = {
         "CodeKey": artifacts.code_key,
         "LandingScriptKey": artifacts.landing_script_key,
@@ -55,7 +60,7 @@ def shared_stacks(environment: Environment, artifacts: Artifacts) -> list[Stack]
     }
     return [
         Stack(environment.resource("query"), "query.yaml", own),
-        Stack(environment.resource("ingestion"), "ingestion.yaml", {**own, **code}),
+        Stack(environment.resource("ingestion"), "ingestion.yaml", {**own, **code, **start}),
     ]
 
 
