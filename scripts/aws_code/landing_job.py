@@ -27,18 +27,12 @@ from typing import Any
 
 import boto3
 
-from aws_code.landing import bronze, files
+from aws_code.landing import bronze, changes, files
 from aws_code.masking import records, rules
 from aws_code.masking.masks import Key, load_key
 
 Json = dict[str, Any]
 
-_DMS_COLUMNS = {
-    "Op": "_op",
-    "dms_commit_timestamp": "_committed_at",
-    "ar_h_change_seq": "_change_sequence",
-}
-_CHANGE_SEQUENCE_DIGITS = 35
 _INCOMPLETE = {"truncated_file", "corrupt_file", "too_large", "unknown_format"}
 
 
@@ -100,7 +94,8 @@ def carry(job: Job, key: str) -> Json:
 
 
 def _to_bronze(job: Job, key: str, path: Path, digest: str) -> Json:
-    name = hashlib.sha256(key.encode()).hexdigest()[:32]
+    # Names come again: DMS calls the first file of every full load LOAD00000001.
+    name = hashlib.sha256(f"{key}#{digest}".encode()).hexdigest()[:32]
     prefix = f"{job.source.location}{job.arrived_at.strftime('year=%Y/month=%m/day=%d')}/{name}"
 
     def put(file: Path, target: str) -> None:
@@ -109,8 +104,7 @@ def _to_bronze(job: Job, key: str, path: Path, digest: str) -> Json:
     objects = bronze.Objects(job.source, prefix, path.parent, put)
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    for item in _items(job, key, path):
-        record = _record(job, key, item, digest)
+    for record in _records(job, key, path, digest):
         if not _is_wanted(job, record):
             counts["outside"] += 1
             continue
@@ -137,26 +131,30 @@ def _items(job: Job, key: str, path: Path) -> Iterator[files.Item]:
         return iter([files.Item("end", fault="unknown_format")])
 
 
-def _record(job: Job, key: str, item: files.Item, digest: str) -> Json:
-    """The Bronze record of an item: masked, with its envelope."""
-    identity = hashlib.sha256(f"{key}#{item.place}".encode()).hexdigest()
-    arrival = records.Arrival(
-        record_id=identity[:32],
+def _records(job: Job, key: str, path: Path, digest: str) -> Iterator[Json]:
+    """The Bronze records of a file: masked, with their envelopes."""
+    for item in _items(job, key, path):
+        arrival = _arrival(job, key, item, f"{key}#{digest}#{item.place}")
+        if item.fault:
+            whole = digest if item.place == "end" else records.digest(item.payload)
+            yield records.unusable(item.fault, whole, arrival)
+        elif item.fields is None:
+            yield records.from_json(job.source, item.payload, arrival, job.key)
+        elif job.source.ingest == "cdc":
+            for number, (fields, change) in enumerate(changes.split(item.fields)):
+                place = f"{key}#{digest}#{item.place}#{number}"
+                one = _arrival(job, key, item, place)
+                yield {**records.from_fields(job.source, fields, one, job.key), **change}
+        else:
+            yield records.from_fields(job.source, item.fields, arrival, job.key)
+
+
+def _arrival(job: Job, key: str, item: files.Item, place: str) -> records.Arrival:
+    return records.Arrival(
+        record_id=hashlib.sha256(place.encode()).hexdigest()[:32],
         arrived_at=item.arrived_at or job.arrived_at,
         delivery_id=key,
     )
-    if item.fault:
-        whole = digest if item.place == "end" else records.digest(item.payload)
-        return records.unusable(item.fault, whole, arrival)
-    if item.fields is None:
-        return records.from_json(job.source, item.payload, arrival, job.key)
-    fields = dict(item.fields)
-    change = {new: fields.pop(old, None) for old, new in _DMS_COLUMNS.items()}
-    record = records.from_fields(job.source, fields, arrival, job.key)
-    if job.source.ingest == "cdc":
-        sequence = str(change["_change_sequence"] or "").rjust(_CHANGE_SEQUENCE_DIGITS, "0")
-        record.update({**change, "_change_sequence": sequence})
-    return record
 
 
 def _is_wanted(job: Job, record: Json) -> bool:

@@ -1,4 +1,5 @@
-"""The on-prem databases: SQLite files with aircraft, airports, carriers and passengers.
+"""The on-prem databases, SQLite files: the registry's aircraft, airports and carriers, and the
+passengers of ticketing.
 
 `create` fills them from the data; `live_a_day` changes them as a day of business would, so that
 change data capture has inserts, updates, hard deletes and re-inserts to carry.
@@ -6,62 +7,65 @@ change data capture has inserts, updates, hard deletes and re-inserts to carry.
 
 import random
 import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 from example.data import integer, number, rows, value
 from example.events import PASSENGERS, chance, email, passenger_id
 
-TABLES = {
-    "registry.aircraft": "aircraft",
-    "registry.airports": "airports",
-    "registry.carriers": "carriers",
-    "ticketing.passengers": "passengers",
-}
+SYSTEMS = ("registry", "ticketing")
 _FIRST = ("Ada", "Grace", "Alan", "Edgar", "Barbara", "Donald", "Frances", "Leslie", "Jim", "Joan")
 _LAST = ("Lovelace", "Hopper", "Turing", "Codd", "Liskov", "Knuth", "Allen", "Lamport", "Gray")
 _COUNTRIES = ("US", "US", "US", "CA", "MX", "GB", "DE", "FR", "JP", "BR")
 _TIERS = ("none", "none", "none", "silver", "gold")
 
-_SCHEMA = """
+_REGISTRY = """
 create table aircraft (tailnum text primary key, manufactured_year integer, type text, manufacturer text,
     model text, engines integer, seats integer, speed integer, engine text);
 create table airports (faa text primary key, name text, lat real, lon real, alt integer,
     tz integer, dst text, tzone text);
 create table carriers (carrier text primary key, name text);
+"""
+_TICKETING = """
 create table passengers (passenger_id text primary key, full_name text, email text, phone text,
     country text, loyalty_tier text, created_on text);
 """
 
 
-def create(path: Path) -> None:
-    """Make the database as it is before the first day; one that exists is left as it is."""
+def create(folder: Path) -> None:
+    """Make the databases as they are before the first day; one that exists is left as it is."""
+    _create(
+        folder / "registry.db",
+        _REGISTRY,
+        {
+            "aircraft": map(_aircraft, rows("planes")),
+            "airports": map(_airport, rows("airports")),
+            "carriers": ((row["carrier"], row["name"]) for row in rows("airlines")),
+        },
+    )
+    _create(folder / "ticketing.db", _TICKETING, {"passengers": map(_passenger, range(PASSENGERS))})
+
+
+def _create(path: Path, schema: str, tables: dict[str, Iterable[tuple[object, ...]]]) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
-    db = sqlite3.connect(partial)
-    db.executescript(_SCHEMA)
-    db.executemany(
-        "insert into aircraft values (?,?,?,?,?,?,?,?,?)", map(_aircraft, rows("planes"))
-    )
-    db.executemany("insert into airports values (?,?,?,?,?,?,?,?)", map(_airport, rows("airports")))
-    db.executemany(
-        "insert into carriers values (?,?)", ((r["carrier"], r["name"]) for r in rows("airlines"))
-    )
-    db.executemany(
-        "insert into passengers values (?,?,?,?,?,?,?)", map(_passenger, range(PASSENGERS))
-    )
-    db.commit()
-    db.close()
+    with closing(sqlite3.connect(partial)) as db, db:
+        db.executescript(schema)
+        for table, values in tables.items():
+            width = len(db.execute(f"select * from {table}").description)
+            db.executemany(f"insert into {table} values ({', '.join('?' * width)})", values)
     partial.rename(path)
 
 
-def live_a_day(path: Path, day: date) -> None:
-    """Change the database as `day` did: the same changes for the same day."""
+def live_a_day(folder: Path, day: date) -> None:
+    """Change the databases as `day` did: the same changes for the same day."""
     draw = random.Random(day.toordinal())
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(folder / "registry.db")) as db, db:
         tailnums = [row[0] for row in db.execute("select tailnum from aircraft order by tailnum")]
         for tailnum in draw.sample(tailnums, 3):
             db.execute(
@@ -81,6 +85,7 @@ def live_a_day(path: Path, day: date) -> None:
         if day.weekday() == 0:
             airport = draw.choice(("JFK", "LGA", "EWR", "BOS", "ORD"))
             db.execute("update airports set alt = alt + 1 where faa = ?", (airport,))
+    with closing(sqlite3.connect(folder / "ticketing.db")) as db, db:
         _passengers_of_a_day(db, day, draw)
 
 

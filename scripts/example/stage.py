@@ -1,6 +1,6 @@
-"""Plays the source systems against the local AWS: sets its clock, sends, drops, replicates.
+"""Plays the source systems against the local AWS: sets its clock, sends, drops, changes databases.
 
-It drives the local AWS's clock and database replication, so it is for the laptop alone.
+It drives the local AWS's clock, so it is for the laptop alone.
 """
 
 import time
@@ -11,18 +11,19 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from example import data, events, files, registry
 from example.data import Row
 from example.events import Event
 from local_aws.clock import Clock
-from local_aws.dms.task import Task, replicate
 from local_aws.firehose.workers import checkpoint_path, read_checkpoint
 from local_aws.settings import Settings
 from strata import declarations
+from strata.deploy.cdc import replication_name
 from strata.environment import Environment, client
 from strata.errors import StrataError
-from strata.ingest import jobs, landing, stream
+from strata.ingest import cdc, jobs, landing, stream
 
 _STREAMS = ("flight_ops.flight_events", "weather.station_readings", "ticketing.payments")
 _ARRIVAL = clock_time(0, 5, tzinfo=UTC)  # a day's records arrive just after it has ended
@@ -75,9 +76,9 @@ class Stage:
         return Clock(self.settings.state)
 
     @property
-    def database(self) -> Path:
-        """The on-prem database."""
-        return self.settings.state / "sources" / "onprem.db"
+    def databases(self) -> Path:
+        """The folder of the on-prem databases."""
+        return self.settings.state / "sources"
 
     def _reach(self, instant: datetime) -> None:
         """Set the clock, but never back: played again, the same records arrive late."""
@@ -85,16 +86,19 @@ class Stage:
             self.clock.set(instant)
 
     def open(self) -> None:
-        """Before the first day: the database is there, and is loaded in full."""
+        """Before the first day: the databases are there, and are loaded in full."""
         self._reach(datetime.combine(data.FIRST_DAY, _ARRIVAL) - timedelta(minutes=4))
-        registry.create(self.database)
-        self.replicate()
+        registry.create(self.databases)
+        dms = client("dms")
+        for found in self._replications(dms):
+            cdc.start(found, dms)
+        for found in self._replications(dms):
+            cdc.follow(found, lambda now: now.status == "running" and not now.is_loading, dms)
 
     def play(self, day: Day, records: list[Record], progress: Progress = lambda n: None) -> None:
         """Let a day arrive: changes in the database, files dropped, records sent and delivered."""
         self._reach(datetime.combine(day.day, clock_time(18, tzinfo=UTC)))
-        registry.live_a_day(self.database, day.day)
-        self.replicate()
+        registry.live_a_day(self.databases, day.day)
         self._drop_files(day)
         self._reach(datetime.combine(day.day + timedelta(days=1), _ARRIVAL))
         self.send(records, progress)
@@ -128,18 +132,17 @@ class Stage:
                 )
             time.sleep(0.05)
 
-    def replicate(self) -> None:
-        """Write what changed in the database to landing, as DMS does."""
-        for name, table in registry.TABLES.items():
-            source = declarations.find(self.sources, name, "cdc")
-            task = Task(
-                database=self.database,
-                table=table,
-                bucket=self.environment.bucket("landing"),
-                prefix=source.location,
-                checkpoint=self.settings.state / "dms" / f"{name}.json",
-            )
-            replicate(task, client("s3"), self.clock)
+    def _replications(self, dms: Any) -> list[cdc.Replication]:
+        names = [replication_name(system, self.environment) for system in registry.SYSTEMS]
+        return [cdc.find(name, dms) for name in names]
+
+    def _capture(self) -> None:
+        """Let all changes reach landing: a replication that stops stores what waits."""
+        dms = client("dms")
+        for found in self._replications(dms):
+            cdc.stop(found, dms)
+        for found in self._replications(dms):
+            cdc.start(cdc.follow(found, lambda now: now.status == "stopped", dms), dms)
 
     def _drop_files(self, day: Day) -> None:
         """The day's published schedule, and what was found out about earlier payments."""
@@ -157,6 +160,7 @@ class Stage:
 
     def carry(self, progress: Progress = lambda n: None) -> None:
         """Run the landing job for every source that comes as files, two at a time."""
+        self._capture()
         glue = client("glue")
         waiting = [source for source in self.sources if source.ingest != "stream"]
         for start in range(0, len(waiting), 2):

@@ -16,8 +16,10 @@ Json = dict[str, Any]
 Created = tuple[str, Json]
 
 
-def register(athena: JsonService, glue: JsonService, firehose: DeliveryStreams) -> None:
-    """Make MiniStack's CloudFormation create workgroups, jobs and delivery streams here."""
+def register(
+    athena: JsonService, glue: JsonService, firehose: DeliveryStreams, dms: JsonService
+) -> None:
+    """Make MiniStack's CloudFormation create what our own services have, here."""
     from ministack.services.cloudformation import provisioners
 
     provisioners._RESOURCE_HANDLERS.update(
@@ -26,6 +28,8 @@ def register(athena: JsonService, glue: JsonService, firehose: DeliveryStreams) 
             "AWS::Glue::Job": _glue_job(glue),
             "AWS::Glue::Trigger": _glue_trigger(glue),
             "AWS::KinesisFirehose::DeliveryStream": _delivery_stream(firehose),
+            "AWS::DMS::Endpoint": _dms_resource(dms, "Endpoint"),
+            "AWS::DMS::ReplicationConfig": _dms_resource(dms, "ReplicationConfig"),
         }
     )
 
@@ -93,6 +97,24 @@ def _delivery_stream(firehose: DeliveryStreams) -> dict[str, Callable[..., Any]]
 
     def delete(physical_id: str, props: Json) -> None:
         _ignore_missing(lambda: firehose.delete(physical_id))
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _dms_resource(dms: JsonService, kind: str) -> dict[str, Callable[..., Any]]:
+    """An endpoint or a replication configuration: `Ref` gives its ARN."""
+    arn = f"{kind}Arn"
+
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        made = dms.handle(f"Create{kind}", _typed(props))[kind]
+        return made[arn], {arn: made[arn]}
+
+    def update(physical_id: str, old: Json, new: Json, stack_name: str) -> Created:
+        dms.handle(f"Modify{kind}", {arn: physical_id, **_typed(new)})
+        return physical_id, {arn: physical_id}
+
+    def delete(physical_id: str, props: Json) -> None:
+        _ignore_missing(lambda: dms.handle(f"Delete{kind}", {arn: physical_id}))
 
     return {"create": create, "update": update, "delete": delete}
 

@@ -97,6 +97,31 @@ def next_cron(expression: str, after: datetime) -> datetime | None:
     return eventbridge._cron_next_fire(fields, after)
 
 
+def act_as(role: str) -> tuple[str, str, str]:
+    """Access key, secret key and token with the rights of a role, as a service's own session.
+
+    Not by `AssumeRole`: a trust policy names the service, and conditions that only it fulfils.
+    """
+    from ministack.services import sts
+
+    access_key, secret_key, token = (
+        sts._gen_session_access_key(),
+        sts._gen_secret(),
+        sts._gen_session_token(),
+    )
+    account, name = role.split(":")[4], role.rpartition("/")[2]
+    session = {
+        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/service",
+        "UserId": f"{sts._role_id(role)}:service",
+        "SecretAccessKey": secret_key,
+        "SessionToken": token,
+        "AccountId": account,
+        "PrincipalType": "AssumedRole",
+    }
+    sts.register_session(access_key, session)
+    return access_key, secret_key, token
+
+
 def _kinesis_without_records() -> dict[str, Any]:
     from ministack.core.responses import AccountRegionScopedDict
     from ministack.services import kinesis

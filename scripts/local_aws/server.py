@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Any
@@ -14,9 +14,12 @@ from botocore.config import Config
 
 from local_aws import ministack
 from local_aws.clock import Clock
+from local_aws.dms.service import DmsService
+from local_aws.dms.store import Store
+from local_aws.dms.workers import Workers
 from local_aws.firehose.streams import DeliveryStreams
 from local_aws.firehose.workers import FirehoseWorkers
-from local_aws.gateway import Asgi, Gateway
+from local_aws.gateway import Asgi, Gateway, JsonService
 from local_aws.glue.catalog import GlueCatalog
 from local_aws.glue.jobs import GlueJobs
 from local_aws.glue.service import GlueService
@@ -69,14 +72,20 @@ def application(settings: Settings) -> Asgi:
         firehose_state / "streams.json", clock.now, f"arn:aws:firehose:{REGION}:{ACCOUNT}"
     )
     workers = FirehoseWorkers(streams, firehose_state, clock, client, ministack.trim_stream)
+    store = Store(settings.state / "dms" / "dms.json")
+    databases = settings.state / "sources"
+    replications = Workers(store, databases, clock, s3_of_role(settings.endpoint))
+    dms = DmsService(store, replications, clock.now, f"arn:aws:dms:{REGION}:{ACCOUNT}")
     fallback = ministack.load()
-    register(athena, glue, streams)
-    gateway = Gateway({"athena": athena, "glue": glue, "firehose": streams}, fallback)
+    register(athena, glue, streams, dms)
+    own: dict[str, JsonService] = {"athena": athena, "glue": glue, "firehose": streams, "dms": dms}
+    gateway = Gateway(own, fallback)
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:
         for service in (workers, triggers):
             threading.Thread(target=service.run, daemon=True).start()
+        replications.resume()
         saver = asyncio.create_task(_save_regularly())
         yield
         saver.cancel()
@@ -84,6 +93,7 @@ def application(settings: Settings) -> Asgi:
             await saver
         workers.close()
         triggers.close()
+        await asyncio.to_thread(replications.close)
         athena.close()
 
     return _with_background(gateway, background)
@@ -108,6 +118,17 @@ def client_factory(endpoint: str) -> Any:
             return session.client(service, endpoint_url=endpoint, config=config)
 
     return client
+
+
+def s3_of_role(endpoint: str) -> Callable[[str], Any]:
+    """A function that gives an S3 client with the rights of a role."""
+
+    def s3(role: str) -> Any:
+        return boto3.Session(*ministack.act_as(role), region_name=REGION).client(
+            "s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"})
+        )
+
+    return s3
 
 
 async def _save_regularly() -> None:

@@ -1,7 +1,7 @@
 """The sources as they are declared: read from dbt's manifest, checked, as plain data."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from strata.errors import StrataError
@@ -12,6 +12,10 @@ INGEST = ("stream", "cdc", "batch")
 FORMATS = ("json", "parquet")
 MASKS = ("hash", "redact", "last4")
 DRIFT = ("strict", "evolve", "warn")
+ENGINES = (
+    "postgres", "aurora-postgresql", "mysql", "mariadb", "aurora", "sqlserver",
+)  # fmt: skip
+CHANGE_FILES = ("csv", "parquet")
 _TYPE = re.compile(
     r"varchar|integer|bigint|double|boolean|date|timestamp|decimal\(\d{1,2},\s*\d{1,2}\)"
 )
@@ -34,10 +38,25 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Capture:
+    """How the changes of a database are captured: its engine, its name (by default the system's),
+    its schema and the format of the files.
+
+    The laptop's databases are SQLite files of the system's name, whatever is declared.
+    """
+
+    engine: str = "postgres"
+    database: str = ""
+    schema: str = "public"
+    file_format: str = "csv"
+
+
+@dataclass(frozen=True)
 class Source:
     """A declared source table; `name` is `<system>.<table>`, `file` the YAML that declares it.
 
     A stream with a `kafka_topic` comes from Amazon MSK instead of a Kinesis stream of its own.
+    `capture` says how a `cdc` source is captured.
     """
 
     name: str
@@ -55,6 +74,12 @@ class Source:
     drift: str
     file: str
     kafka_topic: str | None = None
+    capture: Capture = Capture()
+
+    @property
+    def system(self) -> str:
+        """The source system, which dbt calls the source."""
+        return self.name.partition(".")[0]
 
 
 def sources(manifest: Json) -> list[Source]:
@@ -96,6 +121,11 @@ def _source(node: Json) -> Source:
             f"{where}: location is {location!r}",
             "write it relative to the Bronze bucket, as <system>/<table>/",
         )
+    if meta["ingest"] == "cdc" and location != f"{node['source_name']}/{node['name']}/":
+        raise StrataError(
+            f"{where}: location is {location!r}",
+            "change files come by system and table: write <system>/<table>/",
+        )
     columns = tuple(_column(column, where) for column in node["columns"].values())
     unknown = set(meta["key"]) - {column.name for column in columns}
     if unknown:
@@ -116,7 +146,29 @@ def _source(node: Json) -> Source:
         drift=meta.get("drift", "warn"),
         file=node["original_file_path"],
         kafka_topic=meta.get("kafka_topic"),
+        capture=_capture(meta.get("capture") or {}, where),
     )
+
+
+def _capture(given: Json, where: str) -> Capture:
+    unknown = given.keys() - {field.name for field in fields(Capture)}
+    if unknown:
+        raise StrataError(f"{where}: meta.capture has {sorted(unknown)}", "see docs/cdc.md")
+    found = Capture(**{name: str(value) for name, value in given.items()})
+    for member, value, allowed in (
+        ("engine", found.engine, ENGINES),
+        ("file_format", found.file_format, CHANGE_FILES),
+    ):
+        if value not in allowed:
+            raise StrataError(
+                f"{where}: meta.capture.{member} is {value!r}", f"use one of {', '.join(allowed)}"
+            )
+    if not _NAME.fullmatch(found.schema):
+        raise StrataError(
+            f"{where}: meta.capture.schema is {found.schema!r}",
+            "use lower-case letters, digits and underscores",
+        )
+    return found
 
 
 def _column(column: Json, where: str) -> Column:

@@ -5,7 +5,6 @@ import dataclasses
 import gzip
 import io
 import json
-import sqlite3
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,6 @@ import typer.testing
 from avro.datafile import DataFileWriter
 from avro.io import DatumWriter
 
-from local_aws.dms.task import Task, replicate
 from strata.cli import app
 from strata.errors import StrataError
 from strata.ingest import jobs, landing, stream
@@ -263,31 +261,3 @@ def test_a_job_that_fails_says_why(lakehouse: Lakehouse) -> None:
     run = jobs.start("landing", nobody, lakehouse.environment, glue, {})
     with pytest.raises(StrataError, match=r"failed: KeyError: 'no.such'"):
         jobs.follow(run, glue)
-
-
-def test_changes_of_a_database_land_as_dms_writes_them(
-    lakehouse: Lakehouse, tmp_path: Path
-) -> None:
-    lakehouse.clock.set(NOON)
-    path = tmp_path / "onprem.db"
-    with sqlite3.connect(path) as db:
-        db.execute("create table carriers (carrier text primary key, name text)")
-        db.execute("insert into carriers values ('UA', 'United')")
-    bucket = lakehouse.environment.bucket("landing")
-    task = Task(path, "carriers", bucket, "dms-test/", tmp_path / "checkpoint.json")
-    s3 = lakehouse.client("s3")
-    assert replicate(task, s3, lakehouse.clock) == 1
-    lakehouse.clock.set(NOON + timedelta(days=1))
-    with sqlite3.connect(path) as db:
-        db.execute("update carriers set name = 'United Airlines'")
-        db.execute("delete from carriers")
-    assert replicate(task, s3, lakehouse.clock) == 2
-    assert replicate(task, s3, lakehouse.clock) == 0
-    changes, load = lakehouse.objects("landing", "dms-test/")
-    assert load == "dms-test/LOAD00000001.csv.gz"
-    assert changes.startswith("dms-test/2013/03/02/20130302-1200")
-    lines = gzip.decompress(body(lakehouse, "landing", changes)).decode().splitlines()
-    assert lines[0] == "Op,dms_commit_timestamp,ar_h_change_seq,carrier,name"
-    assert [line.split(",")[0] for line in lines[1:]] == ["U", "D"]
-    sequences = [line.split(",")[2] for line in lines[1:]]
-    assert sequences == sorted(sequences) and all(len(s) == 35 for s in sequences)

@@ -50,6 +50,9 @@ def test_a_good_one_is_read() -> None:
         (("external", "location"), "s3://b/a", "location is 's3://b/a'"),
         (("config", "meta", "key"), ["nope"], "key names no column"),
         (("config", "meta", "owner"), None, "meta.owner is missing"),
+        (("config", "meta", "capture"), {"engine": "oracle"}, "capture.engine is 'oracle'"),
+        (("config", "meta", "capture"), {"schema": "a%"}, "capture.schema is 'a%'"),
+        (("config", "meta", "capture"), {"format": "csv"}, "meta.capture has ['format']"),
     ],
 )
 def test_a_bad_one_says_where_and_what(path: tuple[str, ...], value: Any, message: str) -> None:

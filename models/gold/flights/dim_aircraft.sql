@@ -7,10 +7,6 @@ changes as (
 
     select
         *,
-        -- What the full load brought was true before anybody recorded when.
-        if(
-            regexp_like(change_sequence, '^0+$'), timestamp '1970-01-01 00:00:00', changed_at
-        ) as effective_at,
         {{ joined([
             'operation = \'D\'', 'manufactured_year', 'aircraft_type', 'manufacturer', 'model',
             'engine_count', 'seat_count', 'cruising_speed_mph', 'engine_type',
@@ -26,8 +22,26 @@ compared as (
         lag(attributes) over (
             partition by tail_number
             order by change_sequence
-        ) as previous_attributes
+        ) as previous_attributes,
+        row_number() over (
+            partition by tail_number
+            order by change_sequence
+        ) as change_number
     from changes
+
+),
+
+dated as (
+
+    select
+        *,
+        -- What a full load found was true before anybody recorded when.
+        if(
+            change_number = 1 and regexp_like(change_sequence, '0{19}$'),
+            timestamp '1970-01-01 00:00:00',
+            changed_at
+        ) as effective_at
+    from compared
 
 ),
 
@@ -40,7 +54,7 @@ versions as (
             partition by tail_number
             order by change_sequence
         ) as next_effective_at
-    from compared
+    from dated
     where previous_attributes is null or attributes <> previous_attributes
 
 ),

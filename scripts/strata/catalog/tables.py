@@ -22,7 +22,7 @@ ENVELOPE = {
 CDC_ENVELOPE = {
     "_op": "I, U or D: insert, update or delete",
     "_committed_at": "When the source committed the change, UTC",
-    "_change_sequence": "Order of the changes; zeros for the full load",
+    "_change_sequence": "Order of the changes, 35 digits; of a full load its start, then zeros",
 }
 #: JSON keeps every field that arrives, Parquet the declared columns only.
 PARQUET_ENVELOPE = {"_undeclared": "Fields that are not declared, as a JSON object"}

@@ -2,7 +2,7 @@
 
 from strata import console, declarations
 from strata.cli.catalog import apply_catalog
-from strata.deploy import code, stacks
+from strata.deploy import cdc, code, stacks
 from strata.environment import Environment, client
 
 
@@ -22,3 +22,12 @@ def deploy_all(environment: Environment, sources: list[declarations.Source]) -> 
     for source in sources:
         if source.ingest == "stream":
             deploy(stacks.source_stack(source, environment))
+    for system, tables in cdc.captured_systems(sources).items():
+        secret = None
+        if not environment.is_local:
+            secret = cdc.find_secret(system, environment, client("secretsmanager"))
+            if secret is None:
+                name = cdc.secret_name(system, environment)
+                console.next_step(f"{system} is not captured yet: create the secret {name}")
+                continue
+        deploy(cdc.cdc_stack(system, tables, environment, secret))

@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from strata import console, dbt, declarations
+from strata.cli import cdc
 from strata.cli.common import Env, declared_sources, ready
 from strata.environment import Environment, client
 from strata.ingest import jobs, landing, stream
 from strata.operate import build_lock
 
 app = typer.Typer(no_args_is_help=True, help="Bring records and files to Bronze.")
+app.add_typer(cdc.app, name="cdc")
 
 _FILES = "CSV, JSON lines (.jsonl), Avro or Parquet files, .gz or not, to drop first"
 _DAY = ["%Y-%m-%d"]
@@ -55,15 +57,6 @@ def ingest_batch(
     dropped = landing.drop(declared, files or [], environment, client("s3"))
     console.done(f"{len(dropped)} files dropped into landing")
     _run("landing", declared, environment, {})
-
-
-@app.command("cdc")
-def ingest_cdc(
-    source: Annotated[str, typer.Argument(help="<system>.<table>, a cdc source")], env: Env = None
-) -> None:
-    """Carry the change files that DMS has written for a source to Bronze."""
-    environment = ready(env)
-    _run("landing", declarations.find(declared_sources(), source, "cdc"), environment, {})
 
 
 @app.command("backfill")

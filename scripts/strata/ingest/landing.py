@@ -23,3 +23,10 @@ def drop(source: Source, files: Iterable[Path], environment: Environment, s3: An
             raise StrataError(f"there is no file {file}", "check the path") from None
         keys.append(key)
     return keys
+
+
+def waits(source: Source, environment: Environment, s3: Any) -> bool:
+    """Whether files of the source wait in landing."""
+    bucket = environment.bucket("landing")
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=source.location, MaxKeys=1)
+    return bool(listed.get("KeyCount"))
