@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.settings import Settings
 from strata import console, dbt, docs, doctor, query
-from strata.cli import catalog, ingest, local
+from strata.cli import catalog, ingest, local, operate
 from strata.cli.common import AsJson, Env, declared_sources, ready
 from strata.cli.deploy import deploy_all
 from strata.environment import client, shell_exports
@@ -28,6 +28,8 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(ingest.app, name="ingest")
+app.command("publish")(operate.publish)
+app.command("restore")(operate.restore)
 
 
 def main() -> None:
@@ -123,4 +125,5 @@ def build_command(context: typer.Context, env: Env = None) -> None:
     environment = ready(env)
     with build_lock.exclusive(environment, client("s3")):
         dbt.run(["build", *context.args])
+    console.next_step("strata publish: consumers see it")
     console.next_step('strata docs, or query with any Athena client: eval "$(strata env)"')
