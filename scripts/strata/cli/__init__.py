@@ -28,6 +28,7 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(ingest.app, name="ingest")
+app.add_typer(operate.maintain_app, name="maintain")
 app.command("publish")(operate.publish)
 app.command("restore")(operate.restore)
 

@@ -9,13 +9,19 @@ from typing import Annotated, Protocol, TypeVar
 
 import typer
 
-from strata import console
+from strata import console, dbt
 from strata.cli.common import AsJson, Env, ready
 from strata.environment import client, schema
 from strata.errors import StrataError
-from strata.operate import build_lock, evidence, publications, serving
+from strata.operate import build_lock, evidence, maintain, policy, publications, serving
 from strata.operate import restore as restoring
 from strata.operate.iceberg import Clients
+
+maintain_app = typer.Typer(
+    no_args_is_help=True,
+    help="Iceberg tables: small files, delete files, old snapshots, orphans. The policy is "
+    "config.meta.maintenance of each model.",
+)
 
 
 class _Named(Protocol):
@@ -94,6 +100,81 @@ def restore(
         return
     console.done(f"{found.name} {'returned to' if changed else 'is at'} snapshot {wanted}")
     console.next_step("strata build brings it up to date again; strata restore lists the others")
+
+
+@maintain_app.command("plan")
+def maintain_plan(select: Select = None, env: Env = None, as_json: AsJson = False) -> None:
+    """Show each table's files, snapshots and orphans, and what `strata maintain run` would do."""
+    ready(env)
+    clients = _clients()
+    plans = [planned for _, planned, _ in _plans(select, clients)]
+    if as_json:
+        print(json.dumps([asdict(planned) for planned in plans]))
+        return
+    rows = [
+        (p.table, p.state.data_files, p.state.small_files, p.state.delete_files,
+         p.state.snapshots, p.state.expirable, p.state.published, p.state.orphans,
+         ", ".join(p.reasons) or "nothing")
+        for p in plans
+    ]  # fmt: skip
+    columns = ("table", "files", "small", "deletes", "snapshots", "expire", "published", "orphans",
+               "to do")  # fmt: skip
+    console.out.print(console.table("maintenance", columns, rows))
+    for planned in plans:
+        for statement in planned.statements:
+            console.out.print(f"  {statement}", soft_wrap=True)
+    if any(planned.statements for planned in plans):
+        console.next_step("strata maintain run")
+
+
+@maintain_app.command("run")
+def maintain_run(select: Select = None, env: Env = None, as_json: AsJson = False) -> None:
+    """Do what the plan says: OPTIMIZE and VACUUM, one table after the other.
+
+    What consumers read, or can go back to, stays readable. Killed, it goes on when run again.
+    """
+    environment = ready(env)
+    clients = _clients()
+    with build_lock.exclusive(environment, clients.s3), console.progress() as bar:
+        work = [one for one in _plans(select, clients) if one[1].statements]
+        done = [
+            maintain.carry_out(kept, planned, published, clients)
+            for kept, planned, published in bar.track(work, description="maintaining")
+        ]
+    if as_json:
+        print(json.dumps([asdict(one) for one in done]))
+        return
+    for one in done:
+        _print_maintained(one)
+    console.done(f"{len(done)} tables maintained")
+    console.next_step("strata maintain plan shows what is left")
+
+
+def _plans(
+    select: list[str] | None, clients: Clients
+) -> list[tuple[policy.Kept, maintain.Plan, set[int]]]:
+    """Each selected table that was built, its plan, and the snapshots that serving needs."""
+    served = publications.served(clients.glue)
+    found = []
+    for kept in _chosen(policy.kept_tables(dbt.manifest()), select):
+        published = serving.published_snapshots(kept.table, served)
+        planned = maintain.plan(kept, published, clients)
+        if planned:
+            found.append((kept, planned, published))
+    return found
+
+
+def _print_maintained(one: maintain.Done) -> None:
+    before, after = one.before, one.after
+    rows = [(size, count, after.histogram[size]) for size, count in before.histogram.items()]
+    rows += [
+        ("delete files", before.delete_files, after.delete_files),
+        ("snapshots", before.snapshots, after.snapshots),
+        ("orphans", before.orphans, after.orphans),
+    ]
+    console.out.print(console.table(one.table, ("data files", "before", "after"), rows))
+    if after.orphans:
+        console.out.print("[yellow]orphans stay:[/] VACUUM needs s3:DeleteObject on the bucket")
 
 
 def _publish(select: list[str] | None, clients: Clients) -> list[serving.Outcome]:

@@ -40,8 +40,8 @@ class Policy:
 
     @property
     def snapshot_seconds(self) -> int:
-        """The age at which a snapshot may go."""
-        return self.snapshot_days * 86_400
+        """The age at which a snapshot, or an orphan, may go."""
+        return max(self.snapshot_days * 86_400, 1)
 
     def properties(self, least_snapshots: int) -> dict[str, str]:
         """The table properties with which Athena's OPTIMIZE and VACUUM follow the policy.
@@ -52,7 +52,7 @@ class Policy:
             "write_target_data_file_size_bytes": self.target_file_megabytes * _MEGABYTE,
             "optimize_rewrite_data_file_threshold": self.small_files,
             "optimize_rewrite_delete_file_threshold": self.delete_files,
-            "vacuum_max_snapshot_age_seconds": max(self.snapshot_seconds, 1),
+            "vacuum_max_snapshot_age_seconds": self.snapshot_seconds,
             "vacuum_min_snapshots_to_keep": max(self.snapshots, least_snapshots),
         }
         return {key: str(value) for key, value in values.items()}
