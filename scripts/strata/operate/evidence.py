@@ -5,6 +5,7 @@ https://docs.getdbt.com/reference/artifacts/run-results-json
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,6 +64,17 @@ def last_build(project: Path = PROJECT) -> tuple[Json, Json]:
     if command not in _AUDITS:
         raise StrataError(f"the last dbt command here was {command}, which runs no tests", _BUILD)
     return manifest, results
+
+
+def statuses_since(started: datetime, project: Path = PROJECT) -> dict[str, int]:
+    """How many nodes ended with which status, in a dbt command that began after `started`."""
+    path = project / os.environ.get("DBT_TARGET_PATH", "target") / "run_results.json"
+    if not path.exists():
+        return {}
+    results = json.loads(path.read_text())
+    if datetime.fromisoformat(results["metadata"]["generated_at"]) < started:
+        return {}
+    return dict(Counter(result["status"] for result in results["results"]))
 
 
 def of_models(manifest: Json, results: Json, schema: str) -> list[Evidence]:
