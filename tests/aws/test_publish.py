@@ -187,6 +187,13 @@ def test_evidence_is_a_test_that_ran_and_passed(shop: Shop) -> None:
     assert skipped == ["its test not_null_dim_id ended with skipped", None]
     unrun = faults(shop, lambda results: results.remove(of("not_null_fct", results)))
     assert unrun == [None, "its test not_null_fct_id did not run in the last build"]
+    absent = faults(
+        shop,
+        lambda results: results.__setitem__(
+            slice(None), [r for r in results if "dim" not in r["unique_id"]]
+        ),
+    )
+    assert absent == ["it was not in the last build", None]
     broken = faults(shop, lambda results: of("model.shop.dim", results).update(status="error"))
     assert broken == ["the model ended with error in the last build", None]
 
@@ -341,6 +348,16 @@ def test_the_audited_snapshot_is_published_and_no_later_one(shop: Shop) -> None:
     assert "made anew after its tests ran" in str(serving.publish(audited, own).reason)
 
 
+def test_a_view_is_left_out(shop: Shop) -> None:
+    hand = Hand(shop, "seen")
+    node = {**hand.evidence().node, "config": {"table_type": "iceberg", "materialized": "view"}}
+    outcome = serving.publish(replace(hand.evidence(), node=node), clients(shop.lakehouse))
+    assert (outcome.state, outcome.reason) == (
+        "left out",
+        "a view has no snapshots: read it in Gold",
+    )
+
+
 def test_restore_returns_a_table_by_one_commit(shop: Shop) -> None:
     hand = Hand(shop, "restored")
     hand.make("a")
@@ -359,6 +376,9 @@ def test_restore_returns_a_table_by_one_commit(shop: Shop) -> None:
     hand.sql(f"insert into {hand.table} values 3")
     versions = json.loads(strata("restore", "gold.restored", "--json").stdout)
     assert [version["rows"] for version in versions] == [3, 3, 2, 1]
+    hand.sql(f"delete from {hand.table} where id = 2")
+    newest = json.loads(strata("restore", "gold.restored", "--json").stdout)[0]
+    assert (newest["operation"], newest["rows"]) == ("delete", 2)
     first = str(versions[-1]["snapshot_id"])
     strata("restore", "gold.restored", "--snapshot", first)
     assert shop.rows("gold.restored") == 1

@@ -54,7 +54,8 @@ def publish(
     """Let consumers see what the last build made, where its tests have passed.
 
     dbt builds `gold`, consumers read `serving`. Each table of serving changes at once and by itself,
-    without a copy. A model whose tests failed, were skipped or did not run is refused; exit code 1.
+    without a copy. A model whose tests failed, were skipped or did not run is refused (exit code 1),
+    one that the last build was not about stays as it is.
     """
     environment = ready(env)
     clients = _clients()
@@ -180,6 +181,8 @@ def _print_maintained(one: maintain.Done) -> None:
 def _publish(select: list[str] | None, clients: Clients) -> list[serving.Outcome]:
     manifest, results = evidence.last_build()
     found = evidence.of_models(manifest, results, schema("gold"))
+    if select is None:
+        found = [one for one in found if one.was_built]
     with console.progress() as bar:
         chosen = _chosen(found, select)
         return [
@@ -222,8 +225,9 @@ def _print_outcomes(outcomes: list[serving.Outcome], as_json: bool) -> None:
         print(json.dumps([asdict(outcome) for outcome in outcomes]))
         return
     for one in outcomes:
-        if one.state == "refused":
-            console.out.print(f"[red]✗[/] {one.table}: refused: {one.reason}", soft_wrap=True)
+        if one.reason:
+            mark = "[red]✗[/]" if one.state == "refused" else "[dim]-[/]"
+            console.out.print(f"{mark} {one.table}: {one.state}: {one.reason}", soft_wrap=True)
         else:
             console.done(f"{one.table}: {one.state}, snapshot {one.snapshot_id}")
     console.next_step("strata publish --list; --rollback --select NAME goes back")

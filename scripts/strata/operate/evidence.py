@@ -27,6 +27,7 @@ class Evidence:
     """A model's verdict: `fault` is why its tests do not speak for it, None when they do.
 
     The tests ran between `started` and `ended`: what they read is the table of that time.
+    `was_built` says whether the last build was about this model at all.
     """
 
     node: Json
@@ -35,6 +36,7 @@ class Evidence:
     fault: str | None
     started: datetime | None = None
     ended: datetime | None = None
+    was_built: bool = True
 
     @property
     def name(self) -> str:
@@ -98,6 +100,8 @@ def of_models(manifest: Json, results: Json, schema: str) -> list[Evidence]:
 def _of_model(node: Json, manifest: Json, results: dict[str, Json], invocation: str) -> Evidence:
     data_tests, unit_tests = _tests_of(node, manifest)
     ran = [results[test] for test in data_tests if test in results]
+    if node["unique_id"] not in results and len(ran) < len(data_tests):
+        return Evidence(node, invocation, 0, "it was not in the last build", was_built=False)
     fault = _fault(node["unique_id"], data_tests, unit_tests, results)
     if fault:
         return Evidence(node, invocation, len(ran), fault)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pyiceberg.table.snapshots import Snapshot
+
 from strata.environment import schema
 from strata.errors import StrataError
 from strata.operate import iceberg
@@ -46,7 +48,7 @@ def versions(table: Table) -> list[Version]:
             snapshot_id=s.snapshot_id,
             committed_at=_iso(s.timestamp_ms),
             operation=s.summary.operation.value if s.summary else "",
-            rows=_rows(s.summary["total-records"]) if s.summary else None,
+            rows=_rows(s),
             is_current=s.snapshot_id == current,
         )
         for s in found
@@ -84,5 +86,11 @@ def _iso(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def _rows(total: str | None) -> int | None:
-    return int(total) if total is not None else None
+def _rows(snapshot: Snapshot) -> int | None:
+    """The records less those deleted; not known where keys and not positions are deleted."""
+    summary = snapshot.summary
+    if summary is None or summary["total-records"] is None:
+        return None
+    if int(summary["total-equality-deletes"] or 0):
+        return None
+    return int(summary["total-records"]) - int(summary["total-position-deletes"] or 0)

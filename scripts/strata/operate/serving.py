@@ -35,7 +35,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a table: published, unchanged, refused or rolled back; why, when refused."""
+    """What became of a table: published, unchanged, refused, left out or rolled back, and why."""
 
     table: str
     state: str
@@ -49,6 +49,9 @@ def publish(evidence: Evidence, clients: Clients) -> Outcome:
     A refusal is an outcome, not an error: the next table is published still.
     """
     table = f"{schema('serving')}.{evidence.node['alias']}"
+    if not policy.is_iceberg_table(evidence.node):
+        kind = evidence.node["config"]["materialized"]
+        return Outcome(table, "left out", None, f"a {kind} has no snapshots: read it in Gold")
     try:
         kept = policy.of(evidence.node).publications
         gold, snapshot_id = _audited(evidence, clients)
@@ -112,8 +115,6 @@ def published_snapshots(table: str, served: list[Served]) -> set[int]:
 
 def _audited(evidence: Evidence, clients: Clients) -> tuple[Table, int]:
     """The Gold table and the snapshot that the model's tests have read."""
-    if not policy.is_iceberg_table(evidence.node):
-        raise StrataError("it is no Iceberg table", "make it one, or query Gold itself")
     if evidence.fault or evidence.started is None or evidence.ended is None:
         raise StrataError(evidence.fault or "its tests did not run", "mend it and build again")
     gold = iceberg.load(evidence.table, clients)
