@@ -16,11 +16,19 @@ def generate(project: Path = PROJECT) -> Path:
 
     Raises StrataError when dbt fails.
     """
-    dbt.run(["docs", "generate", "--static", "--quiet"], project, quiet=True)
+    # A folder of its own: target/ keeps the results of the last build, which strata publish reads.
+    target = project / "target" / "docs"
+    parsed = project / "target" / "partial_parse.msgpack"
+    reuse = ["--partial-parse-file-path", str(parsed)] if parsed.exists() else []
+    dbt.run(
+        ["docs", "generate", "--static", "--quiet", "--target-path", str(target), *reuse],
+        project,
+        quiet=True,
+    )
     site = project / "site"
     site.mkdir(exist_ok=True)
-    shutil.copy(project / "target" / "static_index.html", site / "index.html")
-    _column_lineage(project / "target", site / "lineage")
+    shutil.copy(target / "static_index.html", site / "index.html")
+    _column_lineage(target, site / "lineage")
     return site / "index.html"
 
 

@@ -52,6 +52,11 @@ def client(service: str) -> Any:
     return boto3.client(service)
 
 
+def schema(name: str) -> str:
+    """The Glue database of a schema of the project: prefixed where environments share a catalog."""
+    return os.environ.get("STRATA_SCHEMA_PREFIX", "") + name
+
+
 def choose(name: str | None) -> Environment:
     """Make environment `name` (default: `STRATA_ENV`, else local) the one that boto3 talks to.
 

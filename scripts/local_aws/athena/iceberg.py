@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import random
 import threading
 import time
@@ -303,6 +304,12 @@ def _chunk_bytes(file: DataFile, wanted: set[int], lake: Lake) -> int:
     return sum(size for number, size in sizes.items() if number in wanted)
 
 
+def disk_folder(table: Table, lake: Lake) -> Path:
+    """The folder on disk of a table's manifests and data, for DuckDB's reader."""
+    current = table.metadata.current_snapshot()
+    return lake.disk_path(current.manifest_list if current else table.metadata_location).parents[1]
+
+
 def scan_sql(table: Table, meta: Metadata, positions: bool = False) -> str:
     """DuckDB SQL that reads the table's snapshot."""
     hidden = _misjudged(table, meta)
@@ -319,8 +326,10 @@ def scan_sql(table: Table, meta: Metadata, positions: bool = False) -> str:
         )
         extra = ", '' AS strata_file, CAST(0 AS BIGINT) AS strata_pos" if positions else ""
         return f'SELECT {empty}, {place} AS "$path"{extra} WHERE false'
-    folder = meta.lake.table_folder(table.metadata_location)
-    name = table.metadata_location.rsplit("/", 1)[1].removesuffix(".metadata.json")
+    folder = disk_folder(table, meta.lake)
+    # A registered table's metadata file may lie elsewhere than its manifests and its data.
+    file = os.path.relpath(meta.lake.disk_path(table.metadata_location), folder / "metadata")
+    name = file.removesuffix(".metadata.json")
     options = (
         f"version={literal(name)}, version_name_format='%s%s.metadata.json', allow_moved_paths=true"
     )
@@ -598,7 +607,7 @@ def write_deletes(
 
     `positions` is a query of (strata_file, strata_pos) with paths on disk.
     """
-    base = lake.table_folder(table.metadata_location)
+    base = disk_folder(table, lake)
     by_path: dict[str, tuple[int, ManifestEntry]] = {}
     rows = []
     for number, entry in enumerate(touched):

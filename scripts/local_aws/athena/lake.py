@@ -70,15 +70,13 @@ class Lake:
         copy.write_bytes(self.read(item.uri))
         return copy
 
-    def table_folder(self, metadata_location: str) -> Path:
-        """The folder on disk of an Iceberg table, for DuckDB's reader."""
-        bucket, key = split_uri(metadata_location)
+    def disk_path(self, uri: str) -> Path:
+        """The file of an object of a table. Raises QueryFailed when it is not on this disk."""
+        bucket, key = split_uri(uri)
         found = self._disk_path(bucket, key)
         if found is None or not str(found).endswith("/" + key):
-            raise QueryFailed(
-                "ICEBERG_INVALID_METADATA", f"Metadata not found on disk: {metadata_location}"
-            )
-        return found.parents[1]
+            raise QueryFailed("ICEBERG_INVALID_METADATA", f"Metadata not found on disk: {uri}")
+        return found
 
     def read(self, uri: str) -> bytes:
         """The content of an object. Raises QueryFailed when it is missing."""

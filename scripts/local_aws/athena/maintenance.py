@@ -11,7 +11,9 @@ from pathlib import Path
 from pyiceberg.manifest import DataFileContent, ManifestEntry
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.refs import SnapshotRefType
+from pyiceberg.table.snapshots import Operation, ancestors_of
 from pyiceberg.table.update import RemoveSnapshotsUpdate, update_table_metadata
 from pyiceberg.transforms import IdentityTransform
 from sqlglot import exp
@@ -25,7 +27,6 @@ from .writes import Written
 
 _TARGET_BYTES = 536_870_912
 _DEFAULT_MAX_AGE_SECONDS = 432_000
-_ORPHAN_SECONDS = 3 * 86_400
 
 
 def optimize(session: Session, statement: Statement, folder: Path) -> Written:
@@ -138,24 +139,40 @@ def _values(entry: object) -> list[object]:
 
 
 def vacuum(session: Session, statement: Statement, folder: Path) -> Written:
-    """VACUUM: old snapshots are expired as the table's properties say, then orphans removed."""
+    """VACUUM: old snapshots are expired as the table's properties say, then orphans removed that
+    are as old. https://docs.aws.amazon.com/athena/latest/ug/vacuum-statement.html
+    """
     table = session.iceberg_table(statement.table)
     metadata, properties = table.metadata, table.metadata.properties
     seconds = int(properties.get("vacuum_max_snapshot_age_seconds", _DEFAULT_MAX_AGE_SECONDS))
     keep = int(properties.get("vacuum_min_snapshots_to_keep", 1))
-    oldest = (time.time() - seconds) * 1000
-    by_age = sorted(metadata.snapshots, key=lambda s: s.timestamp_ms, reverse=True)
-    expired = [s.snapshot_id for s in by_age[keep:] if s.timestamp_ms < oldest]
+    expired = _expired(metadata, (time.time() - seconds) * 1000, keep)
     if expired:
         updates = (RemoveSnapshotsUpdate(snapshot_ids=expired),)
         metadata = update_table_metadata(metadata, updates)
         iceberg.commit(table, metadata, session.catalog, session.meta)
         table = session.iceberg_table(statement.table)
-    _remove_orphans(session, table)
+    _remove_orphans(session, table, seconds)
     return Written(0)
 
 
-def _remove_orphans(session: Session, table: iceberg.Table) -> None:
+def _expired(metadata: TableMetadata, oldest_ms: float, keep: int) -> list[int]:
+    """The snapshots older than `oldest_ms` that no reference keeps: a tag keeps its snapshot, a
+    branch its newest `keep`. https://iceberg.apache.org/spec/#snapshot-retention-policy
+    """
+    kept = set()
+    for ref in metadata.refs.values():
+        newest = list(ancestors_of(metadata.snapshot_by_id(ref.snapshot_id), metadata))
+        is_tag = ref.snapshot_ref_type == SnapshotRefType.TAG
+        kept |= {s.snapshot_id for s in newest[: 1 if is_tag else keep]}
+    return [
+        s.snapshot_id
+        for s in metadata.snapshots
+        if s.snapshot_id not in kept and s.timestamp_ms < oldest_ms
+    ]
+
+
+def _remove_orphans(session: Session, table: iceberg.Table, seconds: int) -> None:
     """Delete files under the table's location that no snapshot needs and no writer may be at."""
     needed = {table.metadata_location}
     needed |= {entry.metadata_file for entry in table.metadata.metadata_log}
@@ -173,6 +190,6 @@ def _remove_orphans(session: Session, table: iceberg.Table) -> None:
         for page in pages
         for item in page.get("Contents", [])
         if (uri := f"s3://{bucket}/{item['Key']}") not in needed
-        and time.time() - item["LastModified"].timestamp() > _ORPHAN_SECONDS
+        and time.time() - item["LastModified"].timestamp() > seconds
     ]
     session.lake.delete(orphans)

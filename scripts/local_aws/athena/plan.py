@@ -271,7 +271,7 @@ class Session:
             for use, times in scan.uses.items()
         )
         self._read(f"{table.database}.{table.name}", scan, len(data) + len(deletes), size)
-        folder = f"{self.lake.table_folder(table.metadata_location)}/"
+        folder = f"{iceberg.disk_folder(table, self.lake)}/"
         self.files[folder] = f"{table.location}/"
         return iceberg.scan_sql(table, self.meta, self._is_positional(table))
 

@@ -10,12 +10,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.settings import Settings
 from strata import console, dbt, docs, doctor, query
-from strata.cli import catalog, ingest, local
+from strata.cli import catalog, ingest, local, monitor, operate
 from strata.cli.common import AsJson, Env, declared_sources, ready
 from strata.cli.deploy import deploy_all
 from strata.environment import client, shell_exports
 from strata.errors import StrataError
-from strata.operate import build_lock
+from strata.operate import build_lock, builds
 from strata.operate.cost import price
 
 app = typer.Typer(
@@ -28,6 +28,10 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(ingest.app, name="ingest")
+app.add_typer(operate.maintain_app, name="maintain")
+app.command("publish")(operate.publish)
+app.command("restore")(operate.restore)
+app.command("monitor")(monitor.monitor)
 
 
 def main() -> None:
@@ -121,6 +125,8 @@ def build_command(context: typer.Context, env: Env = None) -> None:
     One build at a time: a second one of the same schemas is refused.
     """
     environment = ready(env)
-    with build_lock.exclusive(environment, client("s3")):
+    s3 = client("s3")
+    with build_lock.exclusive(environment, s3), builds.recorded(environment, s3):
         dbt.run(["build", *context.args])
+    console.next_step("strata publish: consumers see it")
     console.next_step('strata docs, or query with any Athena client: eval "$(strata env)"')
