@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ from local_aws.firehose.parquet import ConversionError, to_parquet
 Json = dict[str, Any]
 
 _LAMBDA_RECORDS = 500
+_LAMBDAS_AT_ONCE = 2
 _JAVA_PATTERNS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H"}
 _LAMBDA_TRIES = 4  # the first call and NumberOfRetries' default of three
 _LAMBDA_WAIT_SECONDS = 0.5  # before the second try, twice as long before each that follows
@@ -64,10 +66,12 @@ class Delivery:
         """
         good: list[tuple[Record, bytes]] = []
         failures: list[Failure] = []
-        for start in range(0, len(records), _LAMBDA_RECORDS):
-            done, failed = self._process(records[start : start + _LAMBDA_RECORDS])
-            good += done
-            failures += failed
+        starts = range(0, len(records), _LAMBDA_RECORDS)
+        batches = [records[start : start + _LAMBDA_RECORDS] for start in starts]
+        with ThreadPoolExecutor(_LAMBDAS_AT_ONCE) as pool:
+            for done, failed in pool.map(self._process, batches):
+                good += done
+                failures += failed
         if good:
             failures += self._store(good)
         for kind in {failure.kind for failure in failures}:
