@@ -17,7 +17,7 @@ from strata import console, dbt, declarations, docs, local
 from strata.cli.deploy import deploy_all
 from strata.environment import Environment, choose, client
 from strata.errors import StrataError
-from strata.operate import build_lock
+from strata.operate import build_lock, builds
 
 app = typer.Typer()
 
@@ -63,6 +63,7 @@ def demo(
     page = docs.generate()
     print_summary(sources, mess.counts, [first, second], submitted, time.monotonic() - started)
     console.next_step(f"open {page}")
+    console.next_step(".venv/bin/strata monitor, .venv/bin/strata publish")
     console.next_step('eval "$(.venv/bin/strata env)" && dbt test --select gold')
 
 
@@ -112,7 +113,8 @@ def _carry(stage: Stage) -> None:
 
 def _build(title: str, environment: Environment) -> dbt.Outcome:
     console.step(title)
-    with build_lock.exclusive(environment, client("s3")):
+    s3 = client("s3")
+    with build_lock.exclusive(environment, s3), builds.recorded(environment, s3):
         outcome = dbt.run_with_progress(["build"], "dbt build")
     tests = ", ".join(f"{count} {status}" for status, count in sorted(outcome.tests.items()))
     models = Counter(outcome.nodes)["model"]
