@@ -24,6 +24,8 @@ from aws_code.masking.masks import Key, load_key
 Json = dict[str, Any]
 
 _KEY_SECONDS = 300
+#: Lambda takes no answer beyond 6 MB; a tenth is left for what stands around the records.
+_MOST_BYTES = 6 * 1024 * 1024 * 9 // 10
 
 
 def handler(event: Json, context: Any) -> Json:
@@ -34,16 +36,23 @@ def handler(event: Json, context: Any) -> Json:
     source = _sources()[_source_name(event["deliveryStreamArn"])]
     key = _key()
     unreadable: list[Json] = []
-    answers = []
+    answers: list[Json] = []
+    room = _MOST_BYTES
     for item in event["records"]:
         data = "kafkaRecordValue" if "kafkaRecordValue" in item else "data"
         payload = base64.b64decode(item[data])
         record = records.from_json(source, payload, _arrival(item, event["invocationId"]), key)
-        if record["_payload_sha256"]:
-            unreadable.append({"_record_id": record["_record_id"], "data": item[data]})
         # Firehose joins records as they are: the newline is ours to add.
         masked = base64.b64encode((json.dumps(record) + "\n").encode()).decode()
-        answers.append({"recordId": item["recordId"], "result": "Ok", data: masked})
+        answer = {"recordId": item["recordId"], "result": "Ok", data: masked}
+        room -= len(json.dumps(answer)) + 2
+        if room < 0:
+            # Firehose keeps it with its error records, from where it is redriven.
+            answers.append({"recordId": item["recordId"], "result": "ProcessingFailed"})
+            continue
+        if record["_payload_sha256"]:
+            unreadable.append({"_record_id": record["_record_id"], "data": item[data]})
+        answers.append(answer)
     if unreadable:
         _keep_in_landing(source.location, event["invocationId"], unreadable)
     return {"records": answers}

@@ -65,6 +65,21 @@ def test_what_cannot_be_read_is_kept_in_landing(kept: list[Any]) -> None:
     assert (location, invocation, base64.b64decode(item["data"])) == ("a/b/", "i1", b"{broken")
 
 
+def test_what_an_answer_has_no_room_for_is_left_to_a_redrive(kept: list[Any]) -> None:
+    payload = base64.b64encode(json.dumps({"id": "x" * 900_000}).encode()).decode()
+    records = [
+        {"recordId": str(number), "approximateArrivalTimestamp": 0, "data": payload}
+        for number in range(8)
+    ]
+    event = {"invocationId": "i1", "deliveryStreamArn": ARN, "records": records}
+    answer = firehose_lambda.handler(event, None)
+    assert len(json.dumps(answer)) < 6 * 1024 * 1024
+    results = [record["result"] for record in answer["records"]]
+    assert [record["recordId"] for record in answer["records"]] == list("01234567")
+    # A masked record takes 1.2 MB in base64: four of them fit.
+    assert results == ["Ok"] * 4 + ["ProcessingFailed"] * 4
+
+
 def test_a_topic_needs_a_cluster_in_an_account_and_none_on_the_laptop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

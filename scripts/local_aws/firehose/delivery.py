@@ -7,7 +7,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +20,8 @@ from local_aws.firehose.parquet import ConversionError, to_parquet
 Json = dict[str, Any]
 
 _LAMBDA_RECORDS = 500
+_LAMBDA_MEGABYTES = 1.0
+_LAMBDA_ANSWER_BYTES = 6 * 1024 * 1024
 _LAMBDAS_AT_ONCE = 2
 _JAVA_PATTERNS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H"}
 _LAMBDA_TRIES = 4  # the first call and NumberOfRetries' default of three
@@ -66,8 +68,7 @@ class Delivery:
         """
         good: list[tuple[Record, bytes]] = []
         failures: list[Failure] = []
-        starts = range(0, len(records), _LAMBDA_RECORDS)
-        batches = [records[start : start + _LAMBDA_RECORDS] for start in starts]
+        batches = list(_batches(records, self._lambda_megabytes()))
         with ThreadPoolExecutor(_LAMBDAS_AT_ONCE) as pool:
             for done, failed in pool.map(self._process, batches):
                 good += done
@@ -115,6 +116,14 @@ class Delivery:
                     return arn
         return None
 
+    def _lambda_megabytes(self) -> float:
+        """https://docs.aws.amazon.com/firehose/latest/APIReference/API_ProcessorParameter.html"""
+        for processor in self._destination.get("ProcessingConfiguration", {}).get("Processors", []):
+            for parameter in processor.get("Parameters", []):
+                if parameter["ParameterName"] == "BufferSizeInMBs":
+                    return float(parameter["ParameterValue"])
+        return _LAMBDA_MEGABYTES
+
     def _invoke(self, arn: str, event: Json) -> list[Json]:
         error = ""
         for attempt in range(_LAMBDA_TRIES):
@@ -124,7 +133,10 @@ class Delivery:
                 answer = self._client("lambda").invoke(
                     FunctionName=arn, Payload=json.dumps(event).encode()
                 )
-                payload = json.loads(answer["Payload"].read())
+                body = answer["Payload"].read()
+                if len(body) > _LAMBDA_ANSWER_BYTES:
+                    raise ValueError(f"an answer of {len(body):,} bytes, over 6 MB")
+                payload = json.loads(body)
                 if "FunctionError" not in answer:
                     results: list[Json] = payload["records"]
                     return results
@@ -224,6 +236,22 @@ def gzip_bytes(data: bytes) -> bytes:
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=6, mtime=0) as file:
         file.write(data)
     return buffer.getvalue()
+
+
+def _batches(records: list[Record], megabytes: float) -> Iterator[list[Record]]:
+    """The records of each call of the Lambda: as many as its buffer takes, one at least."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        if batch and (
+            size + len(record.data) > megabytes * 1_048_576 or len(batch) == _LAMBDA_RECORDS
+        ):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += len(record.data)
+    if batch:
+        yield batch
 
 
 def _lambda_record(key: str, record: Record) -> Json:
