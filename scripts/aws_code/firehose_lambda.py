@@ -11,8 +11,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 from datetime import datetime, timezone
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import boto3
@@ -21,6 +22,8 @@ from aws_code.masking import records, rules
 from aws_code.masking.masks import Key, load_key
 
 Json = dict[str, Any]
+
+_KEY_SECONDS = 300
 
 
 def handler(event: Json, context: Any) -> Json:
@@ -82,6 +85,11 @@ def _sources() -> dict[str, rules.Source]:
     return rules.packed()
 
 
-@cache
 def _key() -> Key:
+    return _key_of(int(time.time() // _KEY_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _key_of(period: int) -> Key:
+    """The key, read anew in each period: it rotates while this function lives on."""
     return load_key(boto3.client("secretsmanager"), os.environ["MASKING_SECRET"])

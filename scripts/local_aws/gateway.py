@@ -33,12 +33,20 @@ class Gateway:
     """Our services first, MiniStack for the rest.
 
     `services` maps a SigV4 service name to a JsonService. Each has its own threads: a slow query
-    must not keep a catalog call waiting, and nothing ever blocks the event loop.
+    must not keep a catalog call waiting, and nothing ever blocks the event loop. `on_fallback` is
+    told of each request to MiniStack: its service, its operation (empty without the header that
+    says it) and its path.
     """
 
-    def __init__(self, services: Mapping[str, JsonService], fallback: Asgi) -> None:
+    def __init__(
+        self,
+        services: Mapping[str, JsonService],
+        fallback: Asgi,
+        on_fallback: Callable[[str, str, str], None],
+    ) -> None:
         self._services = services
         self._fallback = fallback
+        self._on_fallback = on_fallback
         self._pools: dict[str, Executor] = {
             name: ThreadPoolExecutor(max_workers=32, thread_name_prefix=name) for name in services
         }
@@ -60,12 +68,13 @@ class Gateway:
             await self._serve(service, headers, receive, send)
         else:
             await self._fallback(scope, receive, send)
+            self._on_fallback(service, _operation(headers), scope["path"])
 
     async def _serve(
         self, service: str, headers: Mapping[str, bytes], receive: Receive, send: Send
     ) -> None:
         body = await _read_body(receive)
-        operation = headers.get("x-amz-target", b"").decode("latin-1").rpartition(".")[2]
+        operation = _operation(headers)
         loop = asyncio.get_running_loop()
         try:
             payload = json.loads(body or b"{}")
@@ -105,6 +114,10 @@ def check_request(scope: Scope, headers: Mapping[str, bytes]) -> str:
     if not match:
         raise AwsError("MissingAuthenticationToken", "the request is not signed", 403)
     return match[1]
+
+
+def _operation(headers: Mapping[str, bytes]) -> str:
+    return headers.get("x-amz-target", b"").decode("latin-1").rpartition(".")[2]
 
 
 def _error_body(error: AwsError) -> dict[str, Any]:

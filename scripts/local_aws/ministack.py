@@ -6,6 +6,7 @@ MiniStack reads its settings when it is imported, so `configure` comes before `l
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,6 +51,17 @@ def load() -> Any:
     from ministack import app
 
     return app.app
+
+
+def is_of_data(service: str, operation: str, path: str) -> bool:
+    """Whether a request leaves the control plane as it is: objects, records and metrics, which
+    are most requests. `operation` is that of the header, and empty where the service has none."""
+    if service == "s3":
+        return "/" in path.strip("/")
+    return service in ("sts", "monitoring") or operation in _RECORDS
+
+
+_RECORDS = {"GetRecords", "GetShardIterator", "ListShards", "PutRecord", "PutRecords"}
 
 
 def save_control_plane() -> None:
@@ -134,13 +146,23 @@ def trim_stream(arn: str, delivered: dict[str, str]) -> None:
                 records.pop(0)
 
 
+def drop_iterator(used: str) -> None:
+    """Forget a shard iterator that was used.
+
+    MiniStack keeps each for five minutes and looks through all of them at every request.
+    """
+    from ministack.services import kinesis
+
+    _act_for_the_account()
+    with suppress(KeyError):
+        del kinesis._shard_iterators[used]
+
+
 def emit_event(detail_type: str, source: str, detail: dict[str, Any]) -> None:
     """Put an event of an AWS service (`aws.glue`) on the default bus, which PutEvents refuses."""
-    from ministack.core import responses
     from ministack.services import eventbridge
 
-    responses.set_request_account_id(ACCOUNT)
-    responses.set_request_region(REGION)
+    _act_for_the_account()
     entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail)}
     eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
@@ -178,6 +200,14 @@ def act_as(role: str) -> tuple[str, str, str]:
     }
     sts.register_session(access_key, session)
     return access_key, secret_key, token
+
+
+def _act_for_the_account() -> None:
+    """MiniStack finds the account's resources by the request that its thread serves."""
+    from ministack.core import responses
+
+    responses.set_request_account_id(ACCOUNT)
+    responses.set_request_region(REGION)
 
 
 def _kinesis_without_records() -> dict[str, Any]:

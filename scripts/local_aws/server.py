@@ -72,7 +72,9 @@ def application(settings: Settings) -> Asgi:
     streams = DeliveryStreams(
         firehose_state / "streams.json", clock.now, f"arn:aws:firehose:{REGION}:{ACCOUNT}"
     )
-    workers = FirehoseWorkers(streams, firehose_state, clock, client, ministack.trim_stream)
+    workers = FirehoseWorkers(
+        streams, firehose_state, clock, client, ministack.trim_stream, ministack.drop_iterator
+    )
     store = Store(settings.state / "dms" / "dms.json")
     databases = settings.state / "sources"
     replications = Workers(store, databases, clock, s3_of_role(settings.endpoint))
@@ -82,18 +84,19 @@ def application(settings: Settings) -> Asgi:
     ministack.keep_alarms(clock.now, evaluation.check)
     register(athena, glue, streams, dms)
     own: dict[str, JsonService] = {"athena": athena, "glue": glue, "firehose": streams, "dms": dms}
-    gateway = Gateway(own, fallback)
+    saver = Saver()
+    gateway = Gateway(own, fallback, saver.note)
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:
         for service in (workers, triggers, alarms):
             threading.Thread(target=service.run, daemon=True).start()
         replications.resume()
-        saver = asyncio.create_task(_save_regularly())
+        saving = asyncio.create_task(saver.run())
         yield
-        saver.cancel()
+        saving.cancel()
         with suppress(asyncio.CancelledError):
-            await saver
+            await saving
         workers.close()
         triggers.close()
         alarms.close()
@@ -135,11 +138,26 @@ def s3_of_role(endpoint: str) -> Callable[[str], Any]:
     return s3
 
 
-async def _save_regularly() -> None:
-    """A `kill -9` loses at most the control plane's last seconds; data is on disk already."""
-    while True:
-        await asyncio.sleep(_SAVE_SECONDS)
-        await asyncio.to_thread(ministack.save_control_plane)
+class Saver:
+    """Saves the control plane after it has changed.
+
+    A `kill -9` loses at most its last seconds, and the metrics since; data is on disk already.
+    """
+
+    def __init__(self) -> None:
+        self._is_changed = True
+
+    def note(self, service: str, operation: str, path: str) -> None:
+        """Take note of a request to MiniStack."""
+        self._is_changed |= not ministack.is_of_data(service, operation, path)
+
+    async def run(self) -> None:
+        """Save every few seconds, where there is something to save."""
+        while True:
+            await asyncio.sleep(_SAVE_SECONDS)
+            if self._is_changed:
+                self._is_changed = False
+                await asyncio.to_thread(ministack.save_control_plane)
 
 
 def _with_background(app: Asgi, background: Any) -> Asgi:

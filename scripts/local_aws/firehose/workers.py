@@ -1,6 +1,7 @@
 """The delivery workers: a thread a stream that reads, buffers, delivers and checkpoints.
 
-`trim(stream_arn, delivered)` is told what was stored, so that the source need not keep it.
+`trim(stream_arn, delivered)` is told what was stored, and `drop(iterator)` what was used, so that the
+source need not keep it.
 """
 
 import json
@@ -18,6 +19,7 @@ from local_aws.firehose.streams import DeliveryStreams
 
 Json = dict[str, Any]
 Trim = Callable[[str, dict[str, str]], None]
+Drop = Callable[[str], None]
 log = logging.getLogger("local_aws.firehose")
 
 _IDLE_SECONDS = 1.0
@@ -34,12 +36,14 @@ class FirehoseWorkers:
         clock: Clock,
         client: Callable[[str], Any],
         trim: Trim,
+        drop: Drop,
     ) -> None:
         self._streams = streams
         self._folder = folder
         self._clock = clock
         self._client = client
         self._trim = trim
+        self._drop = drop
         self._workers: dict[str, Worker] = {}
         self._stop = threading.Event()
 
@@ -53,7 +57,7 @@ class FirehoseWorkers:
                 if name not in self._workers:
                     checkpoint = checkpoint_path(self._folder, name)
                     self._workers[name] = Worker(
-                        stream, checkpoint, self._clock, self._client, self._trim
+                        stream, checkpoint, self._clock, self._client, self._trim, self._drop
                     )
                     self._workers[name].start()
                 self._workers[name].stream = stream
@@ -75,6 +79,7 @@ class Worker(threading.Thread):
         clock: Clock,
         client: Callable[[str], Any],
         trim: Trim,
+        drop: Drop,
     ) -> None:
         super().__init__(name=f"firehose-{stream['DeliveryStreamName']}", daemon=True)
         self.stream = stream
@@ -82,6 +87,7 @@ class Worker(threading.Thread):
         self._clock = clock
         self._client = client
         self._trim = trim
+        self._drop = drop
         self._stopped = threading.Event()
         self._iterators: dict[str, str] = {}
         self._buffer: list[Record] = []
@@ -115,6 +121,7 @@ class Worker(threading.Thread):
         for shard, iterator in list(self._iterators.items()):
             answer = kinesis.get_records(ShardIterator=iterator, Limit=_READ_LIMIT)
             self._iterators[shard] = answer["NextShardIterator"]
+            self._drop(iterator)
             self._buffer += [self._record(shard, record) for record in answer["Records"]]
             read += len(answer["Records"])
         return read

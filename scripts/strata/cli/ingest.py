@@ -12,7 +12,7 @@ from strata import console, dbt, declarations
 from strata.cli import cdc
 from strata.cli.common import Env, declared_sources, ready
 from strata.environment import Environment, client
-from strata.ingest import jobs, landing, stream
+from strata.ingest import jobs, landing, masking_key, stream
 from strata.operate import build_lock
 
 app = typer.Typer(no_args_is_help=True, help="Bring records and files to Bronze.")
@@ -121,6 +121,17 @@ def ingest_compact(
     environment = ready(env)
     declared = declarations.find(declared_sources(), source)
     _run("compaction", declared, environment, {"before": f"{before:%Y-%m-%d}"} if before else {})
+
+
+@app.command("rotate-key")
+def ingest_rotate_key(env: Env = None) -> None:
+    """Put a new masking key into the environment's secret: hashes from now on carry its version.
+
+    Hashes of two versions are not comparable; joins use the sources' surrogate ids. Run it when the
+    key may have leaked, and as often as your rules ask for it.
+    """
+    version = masking_key.rotate(ready(env), client("secretsmanager"))
+    console.done(f"the masking key is {version}: used by jobs at once, by streams in five minutes")
 
 
 def _run(
