@@ -24,6 +24,7 @@ from typing import Any
 
 import boto3
 
+from aws_code import job_metrics
 from aws_code.masking import rules
 
 Json = dict[str, Any]
@@ -52,9 +53,11 @@ def main(argv: list[str]) -> None:
         sources = [source for source in declared.values() if source.ingest == "stream"]
     today = datetime.now(timezone.utc).date()
     before = date.fromisoformat(arguments["--before"]) if "--before" in arguments else today
-    for source in sources:
-        for report in compact(source, arguments["--bronze_bucket"], before, boto3.client("s3")):
-            print(json.dumps({"source": source.name, **report}))
+    told = (arguments["--JOB_NAME"], arguments.get("--source"), boto3.client("glue"))
+    with job_metrics.elapsed_told(*told, boto3.client("cloudwatch")):
+        for source in sources:
+            for report in compact(source, arguments["--bronze_bucket"], before, boto3.client("s3")):
+                print(json.dumps({"source": source.name, **report}))
 
 
 def compact(source: rules.Source, bucket: str, before: date, s3: Any) -> Iterator[Json]:

@@ -27,6 +27,7 @@ from typing import Any
 
 import boto3
 
+from aws_code import job_metrics
 from aws_code.landing import bronze, changes, files
 from aws_code.masking import records, rules
 from aws_code.masking.masks import Key, load_key
@@ -72,8 +73,10 @@ def main(argv: list[str]) -> None:
         last=_day(arguments.get("--to")),
         is_redrive=arguments.get("--redrive") == "true",
     )
-    for key in sorted(_waiting(job)):
-        print(json.dumps(carry(job, key)))
+    told = (arguments["--JOB_NAME"], job.source.name, boto3.client("glue"))
+    with job_metrics.elapsed_told(*told, boto3.client("cloudwatch")):
+        for key in sorted(_waiting(job)):
+            print(json.dumps(carry(job, key)))
 
 
 def carry(job: Job, key: str) -> Json:

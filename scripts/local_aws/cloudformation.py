@@ -8,6 +8,7 @@ properties to the same API call that a client would make.
 from collections.abc import Callable
 from typing import Any
 
+from local_aws import ministack
 from local_aws.errors import AwsError
 from local_aws.firehose.streams import DeliveryStreams
 from local_aws.gateway import JsonService
@@ -24,6 +25,7 @@ def register(
 
     provisioners._RESOURCE_HANDLERS.update(
         {
+            "AWS::CloudWatch::Alarm": _alarm(),
             "AWS::Athena::WorkGroup": _work_group(athena),
             "AWS::Glue::Job": _glue_job(glue),
             "AWS::Glue::Trigger": _glue_trigger(glue),
@@ -97,6 +99,20 @@ def _delivery_stream(firehose: DeliveryStreams) -> dict[str, Callable[..., Any]]
 
     def delete(physical_id: str, props: Json) -> None:
         _ignore_missing(lambda: firehose.delete(physical_id))
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _alarm() -> dict[str, Callable[..., Any]]:
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        name = props.get("AlarmName", f"{stack_name}-{logical_id}")
+        return name, {"Arn": ministack.put_alarm({**_typed(props), "AlarmName": name})}
+
+    def update(physical_id: str, old: Json, new: Json, stack_name: str) -> Created:
+        return create("", {**new, "AlarmName": physical_id}, stack_name)
+
+    def delete(physical_id: str, props: Json) -> None:
+        ministack.delete_alarm(physical_id)
 
     return {"create": create, "update": update, "delete": delete}
 

@@ -5,12 +5,19 @@ MiniStack reads its settings when it is imported, so `configure` comes before `l
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from local_aws.errors import AwsError
 from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
+
+_OF_ONE_METRIC = (
+    "Namespace", "MetricName", "Dimensions", "Period", "Statistic", "ExtendedStatistic", "Unit",
+)  # fmt: skip
 
 
 def configure(settings: Settings) -> None:
@@ -70,6 +77,57 @@ def save_control_plane() -> None:
     if "kinesis" in states:
         states["kinesis"] = _kinesis_without_records
     persistence.save_all(states)
+
+
+def keep_alarms(clock: Callable[[], datetime], check: Callable[[dict[str, Any]], None]) -> None:
+    """Let MiniStack keep CloudWatch's alarms and metrics, by `clock`, and evaluate no alarm itself.
+
+    Its evaluation ignores dimensions and missing data, and it forgets an alarm's metric math. An
+    alarm that `check` raises ValueError for is refused.
+    """
+    from ministack.services import cloudwatch
+
+    put = cloudwatch._put_metric_alarm
+
+    def put_metric_alarm(params: Any, given: Any, is_cbor: bool, is_json: bool = False) -> Any:
+        try:
+            check(given)
+        except ValueError as error:
+            return cloudwatch._error(
+                "ValidationError", str(error), 400, use_json=is_json, use_cbor=is_cbor
+            )
+        answer = put(params, given, is_cbor, is_json)
+        if answer[0] == 200 and given.get("Metrics"):
+            alarm = cloudwatch._alarms[given["AlarmName"]]
+            for member in _OF_ONE_METRIC:
+                alarm.pop(member, None)
+            alarm["Metrics"] = given["Metrics"]
+        return answer
+
+    cloudwatch._put_metric_alarm = put_metric_alarm
+    cloudwatch._evaluate_alarm = lambda alarm: None
+    cloudwatch.time = SimpleNamespace(time=lambda: clock().timestamp())
+
+
+def put_alarm(alarm: dict[str, Any]) -> str:
+    """Create or update an alarm from a template; returns its ARN, raises AwsError for a bad one."""
+    from ministack.services import cloudwatch
+
+    # CloudFormation's own tags are among them, which PutMetricAlarm refuses.
+    tags = alarm.pop("Tags", [])
+    status, _, body = cloudwatch._put_metric_alarm({}, alarm, False, True)
+    if status != 200:
+        raise AwsError("ValidationError", json.loads(body)["message"])
+    cloudwatch.cloudformation_set_metric_alarm_tags(alarm["AlarmName"], tags)
+    arn: str = cloudwatch._alarms[alarm["AlarmName"]]["AlarmArn"]
+    return arn
+
+
+def delete_alarm(name: str) -> None:
+    """Delete an alarm of a template; one that is gone already is no error."""
+    from ministack.services import cloudwatch
+
+    cloudwatch.cloudformation_delete_metric_alarm(name)
 
 
 def trim_stream(arn: str, delivered: dict[str, str]) -> None:

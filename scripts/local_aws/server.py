@@ -14,6 +14,7 @@ from botocore.config import Config
 
 from local_aws import ministack
 from local_aws.clock import Clock
+from local_aws.cloudwatch import evaluation
 from local_aws.dms.service import DmsService
 from local_aws.dms.store import Store
 from local_aws.dms.workers import Workers
@@ -78,7 +79,9 @@ def application(settings: Settings) -> Asgi:
     databases = settings.state / "sources"
     replications = Workers(store, databases, clock, s3_of_role(settings.endpoint))
     dms = DmsService(store, replications, clock.now, f"arn:aws:dms:{REGION}:{ACCOUNT}")
+    alarms = evaluation.AlarmEvaluation(client, clock.now)
     fallback = ministack.load()
+    ministack.keep_alarms(clock.now, evaluation.check)
     register(athena, glue, streams, dms)
     own: dict[str, JsonService] = {"athena": athena, "glue": glue, "firehose": streams, "dms": dms}
     saver = Saver()
@@ -86,7 +89,7 @@ def application(settings: Settings) -> Asgi:
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:
-        for service in (workers, triggers):
+        for service in (workers, triggers, alarms):
             threading.Thread(target=service.run, daemon=True).start()
         replications.resume()
         saving = asyncio.create_task(saver.run())
@@ -96,6 +99,7 @@ def application(settings: Settings) -> Asgi:
             await saving
         workers.close()
         triggers.close()
+        alarms.close()
         await asyncio.to_thread(replications.close)
         athena.close()
 

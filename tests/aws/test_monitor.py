@@ -142,6 +142,7 @@ def test_a_waiting_failure_and_an_alarm_need_attention(lakehouse: Lakehouse) -> 
     cloudwatch.put_metric_alarm(
         AlarmName=alarm, Namespace="Test", MetricName="m", Statistic="Sum", Period=60,
         EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",
     )  # fmt: skip
     cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="because")
     screen = look(lakehouse)

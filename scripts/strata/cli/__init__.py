@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from strata.cli.common import AsJson, Env, declared_sources, ready
 from strata.cli.deploy import deploy_all
 from strata.environment import client, shell_exports
 from strata.errors import StrataError
-from strata.operate import build_lock, builds
+from strata.operate import build_lock, builds, metrics
 from strata.operate.cost import price
 
 app = typer.Typer(
@@ -122,11 +123,13 @@ def query_command(
 def build_command(context: typer.Context, env: Env = None) -> None:
     """Run `dbt build` in the environment; further arguments go to dbt (--select, --vars, …).
 
-    One build at a time: a second one of the same schemas is refused.
+    One build at a time: a second one of the same schemas is refused. What failed is published to
+    CloudWatch, for the alarm.
     """
     environment = ready(env)
     s3 = client("s3")
-    with build_lock.exclusive(environment, s3), builds.recorded(environment, s3):
+    tell = partial(metrics.publish_build, environment=environment, cloudwatch=client("cloudwatch"))
+    with build_lock.exclusive(environment, s3), builds.recorded(environment, s3, tell):
         dbt.run(["build", *context.args])
     console.next_step("strata publish: consumers see it")
     console.next_step('strata docs, or query with any Athena client: eval "$(strata env)"')

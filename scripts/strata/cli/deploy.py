@@ -22,6 +22,7 @@ def deploy_all(environment: Environment, sources: list[declarations.Source]) -> 
     for source in sources:
         if source.ingest == "stream":
             deploy(stacks.source_stack(source, environment))
+        deploy(stacks.alarm_stack(source, environment))
     for system, tables in cdc.captured_systems(sources).items():
         secret = None
         if not environment.is_local:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from strata import console, dbt, declarations
 from strata.cli.common import AsJson, Env, ready
 from strata.environment import client
+from strata.operate import metrics
 from strata.operate import monitor as monitoring
 from strata.operate.monitor import Screen
 
@@ -26,6 +27,12 @@ def monitor(
         bool, typer.Option("--watch", help="Look again and again; ctrl-c ends.")
     ] = False,
     every: Annotated[int, typer.Option(help="Seconds between two looks.", min=5)] = 60,
+    publish: Annotated[
+        bool,
+        typer.Option(
+            "--publish", help="Tell CloudWatch the freshness, for the alarms: schedule it."
+        ),
+    ] = False,
     env: Env = None,
     as_json: AsJson = False,
 ) -> None:
@@ -38,7 +45,10 @@ def monitor(
     sources = declarations.sources(manifest)
 
     def look() -> Screen:
-        return monitoring.look(manifest, sources, environment, client)
+        screen = monitoring.look(manifest, sources, environment, client)
+        if publish:
+            metrics.publish_freshness(screen.freshness, environment, client("cloudwatch"))
+        return screen
 
     screen = look()
     if as_json:

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from strata.declarations import Capture, Source
-from strata.deploy.stacks import Stack
+from strata.deploy.stacks import Stack, runbooks
 from strata.environment import Environment
 from strata.errors import StrataError
 
@@ -80,6 +80,7 @@ def cdc_stack(
         "TableMappings": mappings,
         "FileFormat": capture.file_format,
         **_database(system, capture, secret_arn),
+        **runbooks(),
     }
     return Stack(environment.resource(f"cdc-{hyphened}"), "cdc.yaml", parameters)
 

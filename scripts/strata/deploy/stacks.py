@@ -17,7 +17,8 @@ from strata.errors import StrataError
 
 _CONTENT_TAG = "strata:content"
 _WAIT = {"Delay": 2, "MaxAttempts": 900}
-_CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
+# The monitoring stack repeats its alarms with Fn::ForEach, a transform.
+_CAPABILITIES = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def storage_stack(environment: Environment) -> Stack:
 
 
 def shared_stacks(environment: Environment, artifacts: Artifacts) -> list[Stack]:
-    """What all sources share: query and ingestion."""
+    """What all sources share: query, ingestion and monitoring."""
     own = {"Environment": environment.name}
     # On the laptop a job is started by its command, so that what runs is what was asked for.
     start = {
@@ -61,7 +62,14 @@ def shared_stacks(environment: Environment, artifacts: Artifacts) -> list[Stack]
     return [
         Stack(environment.resource("query"), "query.yaml", own),
         Stack(environment.resource("ingestion"), "ingestion.yaml", {**own, **code, **start}),
+        Stack(environment.resource("monitoring"), "monitoring.yaml", {**own, **runbooks()}),
     ]
+
+
+def runbooks() -> dict[str, str]:
+    """Where alarms say that their runbooks are, if not in the checkout."""
+    given = os.environ.get("STRATA_RUNBOOKS_URL")
+    return {"Runbooks": f"{given.rstrip('/')}/"} if given else {}
 
 
 def source_stack(source: Source, environment: Environment) -> Stack:
@@ -75,9 +83,26 @@ def source_stack(source: Source, environment: Environment) -> Stack:
         "FileFormat": source.file_format,
         **_kafka(source, environment),
     }
-    # Stack names take letters, digits and hyphens only.
-    name = source.name.replace(".", "-").replace("_", "-")
-    return Stack(environment.resource(f"stream-{name}"), "stream_source.yaml", parameters)
+    return Stack(_name("stream", source, environment), "stream_source.yaml", parameters)
+
+
+def alarm_stack(source: Source, environment: Environment) -> Stack:
+    """The alarms of one declared source."""
+    is_kafka = source.kafka_topic is not None and not environment.is_local
+    parameters = {
+        "Environment": environment.name,
+        "Source": source.name,
+        "Origin": ("kafka" if is_kafka else "kinesis") if source.ingest == "stream" else "files",
+        "FileFormat": source.file_format,
+        **runbooks(),
+    }
+    return Stack(_name("alarms", source, environment), "source_alarms.yaml", parameters)
+
+
+def _name(concern: str, source: Source, environment: Environment) -> str:
+    """A stack's name: letters, digits and hyphens only."""
+    hyphened = source.name.replace(".", "-").replace("_", "-")
+    return environment.resource(f"{concern}-{hyphened}")
 
 
 def _kafka(source: Source, environment: Environment) -> dict[str, str]:

@@ -4,7 +4,7 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,8 +27,10 @@ class Build:
 
 
 @contextmanager
-def recorded(environment: Environment, s3: Any) -> Iterator[None]:
-    """Keep a record of the build that runs in this block, also of one that fails."""
+def recorded(
+    environment: Environment, s3: Any, tell: Callable[[Build], None] | None = None
+) -> Iterator[None]:
+    """Keep a record of the build that runs in this block, also of one that fails, and tell it."""
     started, succeeded = datetime.now(UTC), False
     try:
         yield
@@ -45,6 +47,8 @@ def recorded(environment: Environment, s3: Any) -> Iterator[None]:
         key = f"{_folder()}{started:%Y%m%dT%H%M%S%f}.json"
         body = json.dumps(asdict(build)).encode()
         s3.put_object(Bucket=environment.bucket("artifacts"), Key=key, Body=body)
+        if tell:
+            tell(build)
 
 
 def last(environment: Environment, s3: Any, count: int = 5) -> list[Build]:
