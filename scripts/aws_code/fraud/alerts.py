@@ -7,16 +7,16 @@ and the payment by their surrogates alone.
 from __future__ import annotations
 
 import json
-from typing import Any, Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from aws_code.fraud.state import Decision
 
-_AT_ONCE = 10  # SNS's limit of PublishBatch
-_AT_ONCE_ON_A_STREAM = 500  # Kinesis's of PutRecords
+_AT_ONCE = 500  # Kinesis's limit of PutRecords
 
 
 class NotTold(Exception):
-    """The topic or the stream did not take an alert: the batch is to come again."""
+    """The stream did not take an alert: its payment is to come again."""
 
 
 def alert(decision: Decision) -> dict[str, Any]:
@@ -33,28 +33,17 @@ def alert(decision: Decision) -> dict[str, Any]:
 
 
 def tell(alerts: Sequence[dict[str, Any]], stream: str, topic: str, kinesis: Any, sns: Any) -> None:
-    """Put alerts on the stream, then publish them; raises NotTold when one was not taken."""
-    for part in _parts(alerts, _AT_ONCE_ON_A_STREAM):
+    """Put alerts on the stream, then publish them.
+
+    Raises NotTold when the stream did not take one, botocore's errors when a service refuses.
+    """
+    for start in range(0, len(alerts), _AT_ONCE):
         records = [
-            {"Data": json.dumps(a).encode(), "PartitionKey": a["payment_id"][:256]} for a in part
+            {"Data": json.dumps(found).encode(), "PartitionKey": found["payment_id"]}
+            for found in alerts[start : start + _AT_ONCE]
         ]
         if kinesis.put_records(StreamName=stream, Records=records)["FailedRecordCount"]:
             raise NotTold(f"the stream {stream} refused alerts")
-    for part in _parts(alerts, _AT_ONCE):
-        entries = [
-            {
-                "Id": str(n),
-                "Message": json.dumps(a),
-                "MessageAttributes": {
-                    "rules": {"DataType": "String", "StringValue": a["rules"]},
-                },
-            }
-            for n, a in enumerate(part)
-        ]
-        answer = sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)
-        if answer.get("Failed"):
-            raise NotTold(f"the topic {topic} refused alerts")
-
-
-def _parts(alerts: Sequence[dict[str, Any]], size: int) -> Iterable[Sequence[dict[str, Any]]]:
-    return (alerts[start : start + size] for start in range(0, len(alerts), size))
+    for found in alerts:
+        rules = {"DataType": "String", "StringValue": found["rules"]}
+        sns.publish(TopicArn=topic, Message=json.dumps(found), MessageAttributes={"rules": rules})

@@ -6,17 +6,17 @@ earlier payment arrives after a later one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Iterable, Sequence
 
 #: A passenger who pays for this many seats within an hour is in a hurry.
 VELOCITY_PAYMENTS, VELOCITY_WINDOW = 4, timedelta(hours=1)
 #: A payment this many times the passenger's usual one, where the usual is known from some.
-AMOUNT_FACTOR, AMOUNT_HISTORY = 4, 3
+AMOUNT_FACTOR, AMOUNT_HISTORY = 4, 5
 #: Nobody pays in two countries within this time.
-TRAVEL_WINDOW = timedelta(hours=4)
+TRAVEL_WINDOW = timedelta(hours=8)
 #: Small amounts on one card within minutes try whether it is still good.
 TEST_CENTS, TEST_PAYMENTS, TEST_WINDOW = 500, 3, timedelta(minutes=10)
 
