@@ -56,7 +56,8 @@ class Source:
     """A declared source table; `name` is `<system>.<table>`, `file` the YAML that declares it.
 
     A stream with a `kafka_topic` comes from Amazon MSK instead of a Kinesis stream of its own. Its
-    records keep their order by `ordered_by` (by default the key), and `consumer` names the stack that reads it in flight.
+    records keep their order by `ordered_by` (by default the key); `consumer` names the stack that
+    reads it in flight.
     `capture` says how a `cdc` source is captured.
     """
 
