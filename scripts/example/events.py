@@ -18,6 +18,12 @@ _UNKNOWN_DURATION = timedelta(hours=3)
 _LOCAL_MIDNIGHT = time(5, tzinfo=UTC)  # 00:00 in New York's winter, 01:00 in its summer
 PASSENGERS = 2_000
 _FRAUD_PER_THOUSAND = 5
+# What a thief does with a card: pays far more than its owner, tries it first with small amounts,
+# pays from abroad, or nothing that stands out.
+_FRAUDS = ("amount", "card_testing", "abroad", "quiet")
+_TRIES = 3
+_ABROAD_PER_THOUSAND = 3
+_COUNTRIES = ("US", "US", "US", "CA", "MX", "GB", "DE", "FR", "JP", "BR")
 
 
 @dataclass(frozen=True)
@@ -99,15 +105,29 @@ def weather_event(reading: Row) -> Event:
     return Event("weather.station_readings", observed_at, fields)
 
 
+def payment_events(flight: Row) -> Iterator[Event]:
+    """The payment of a seat on a flight, and small ones before it if its card was tried first."""
+    paid = payment_event(flight)
+    if fraud(flight_key(flight)) == "card_testing":
+        for number in range(_TRIES, 0, -1):
+            tried_at = paid.occurred_at - timedelta(minutes=number)
+            fields = {
+                "payment_id": f"{paid.fields['payment_id']}-try{number}",
+                "amount": f"{number}.99",
+                "paid_at": stamp(tried_at),
+            }
+            yield Event(paid.source, tried_at, {**paid.fields, **fields})
+    yield paid
+
+
 def payment_event(flight: Row) -> Event:
     """The payment of a seat on a flight: synthetic, with made-up personal data."""
-    day = flight_date(flight)
-    key = "-".join((day.isoformat(), flight["carrier"], flight["flight"], flight["origin"]))
+    day, key = flight_date(flight), flight_key(flight)
     draw = chance("payment", key)
     passenger = passenger_id(draw % PASSENGERS)
     paid_at = datetime.combine(day, _LOCAL_MIDNIGHT) + timedelta(seconds=draw % 36_000)
     cents = 4_900 + int(flight["distance"]) * (8 + draw % 9)
-    if is_fraud(key):
+    if fraud(key) == "amount":
         cents *= 4
     fields = {
         "payment_id": f"pay-{key}",
@@ -122,14 +142,34 @@ def payment_event(flight: Row) -> Event:
         "channel": ("web", "mobile", "agency")[draw % 3],
         "card_number": card_number(passenger),
         "email": email(passenger),
+        "country": _country(passenger, key),
         "paid_at": stamp(paid_at),
     }
     return Event("ticketing.payments", paid_at, fields)
 
 
-def is_fraud(flight_key: str) -> bool:
-    """Whether the payment for a flight is one of the planted frauds."""
-    return chance("fraud", flight_key) % 1000 < _FRAUD_PER_THOUSAND
+def flight_key(flight: Row) -> str:
+    """The identity of a flight in the identities of what belongs to it."""
+    day = flight_date(flight).isoformat()
+    return "-".join((day, flight["carrier"], flight["flight"], flight["origin"]))
+
+
+def fraud(key: str) -> str | None:
+    """The kind of fraud planted in the payment for a flight, by its key; None: an honest one."""
+    if chance("fraud", key) % 1000 >= _FRAUD_PER_THOUSAND:
+        return None
+    return _FRAUDS[chance("kind of fraud", key) % len(_FRAUDS)]
+
+
+def _country(passenger: str, key: str) -> str:
+    """Where a payment is made: at home, but for thieves from abroad and honest travellers."""
+    travels = fraud(key) is None and chance("abroad", key) % 1000 < _ABROAD_PER_THOUSAND
+    return "AU" if travels or fraud(key) == "abroad" else home_country(passenger)
+
+
+def home_country(passenger: str) -> str:
+    """Where a passenger lives."""
+    return _COUNTRIES[chance("passenger", passenger) % len(_COUNTRIES)]
 
 
 def passenger_id(index: int) -> str:

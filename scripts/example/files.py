@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from example.data import Row, flight_date
-from example.events import chance, is_fraud, stamp
+from example.data import Row
+from example.events import Event, chance, flight_key, fraud, home_country, payment_events, stamp
 
 SCHEDULES = "schedules.flight_schedules"
 LABELS = "ticketing.fraud_labels"
 LABEL_DELAY = timedelta(days=3)
 _REVIEWED_PER_HUNDRED = 2
+_LARGE_DOLLARS = 300
 
 
 def schedule_file(folder: Path, day: date, flights: Iterable[Row]) -> Path:
@@ -32,15 +33,29 @@ def schedule_file(folder: Path, day: date, flights: Iterable[Row]) -> Path:
 
 
 def label_file(folder: Path, day: date, flights: Iterable[Row]) -> Path:
-    """What the investigators found on `day`, about the payments for flights of an earlier one."""
+    """What the investigators found on `day`, about the payments for flights of an earlier one.
+
+    They are told of every fraud by the cards' owners, and look at what is large or from abroad.
+    """
     labelled = datetime.combine(day, time(9), tzinfo=UTC)
     found = []
     for row in flights:
-        key = "-".join((flight_date(row).isoformat(), row["carrier"], row["flight"], row["origin"]))
-        if is_fraud(key) or chance("review", key) % 100 < _REVIEWED_PER_HUNDRED:
-            found.append((f"pay-{key}", str(is_fraud(key)).lower(), stamp(labelled)))
+        is_fraud = fraud(flight_key(row)) is not None
+        for payment in payment_events(row):
+            if is_fraud or _is_reviewed(payment):
+                verdict = (payment.fields["payment_id"], str(is_fraud).lower(), stamp(labelled))
+                found.append(verdict)
     names = ("payment_id", "is_fraud", "labelled_at")
     return _write(folder / f"fraud_labels_{day.isoformat()}.csv", names, found)
+
+
+def _is_reviewed(payment: Event) -> bool:
+    fields = payment.fields
+    return (
+        float(fields["amount"]) >= _LARGE_DOLLARS
+        or fields["country"] != home_country(fields["passenger_id"])
+        or chance("review", fields["payment_id"]) % 100 < _REVIEWED_PER_HUNDRED
+    )
 
 
 def _write(path: Path, names: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:

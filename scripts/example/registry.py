@@ -13,12 +13,11 @@ from datetime import date
 from pathlib import Path
 
 from example.data import integer, number, rows, value
-from example.events import PASSENGERS, chance, email, passenger_id
+from example.events import PASSENGERS, chance, email, home_country, passenger_id
 
 SYSTEMS = ("registry", "ticketing")
 _FIRST = ("Ada", "Grace", "Alan", "Edgar", "Barbara", "Donald", "Frances", "Leslie", "Jim", "Joan")
 _LAST = ("Lovelace", "Hopper", "Turing", "Codd", "Liskov", "Knuth", "Allen", "Lamport", "Gray")
-_COUNTRIES = ("US", "US", "US", "CA", "MX", "GB", "DE", "FR", "JP", "BR")
 _TIERS = ("none", "none", "none", "silver", "gold")
 
 _REGISTRY = """
@@ -124,5 +123,5 @@ def _passenger(index: int) -> tuple[object, ...]:
     draw = chance("passenger", identity)
     name = f"{_FIRST[draw % len(_FIRST)]} {_LAST[draw // 10 % len(_LAST)]}"
     phone = f"+1-555-{draw % 10_000_000:07}"
-    country, tier = _COUNTRIES[draw % 10], _TIERS[draw % 5]
-    return identity, name, email(identity), phone, country, tier, "2012-12-31"
+    tier, home = _TIERS[draw % 5], home_country(identity)
+    return identity, name, email(identity), phone, home, tier, "2012-12-31"

@@ -25,7 +25,6 @@ from strata.environment import Environment, client
 from strata.errors import StrataError
 from strata.ingest import cdc, jobs, landing, stream
 
-_STREAMS = ("flight_ops.flight_events", "weather.station_readings", "ticketing.payments")
 _ARRIVAL = clock_time(0, 5, tzinfo=UTC)  # a day's records arrive just after it has ended
 _BUFFER = timedelta(minutes=6)  # longer than the buffer interval of the delivery streams
 _DELIVERY_SECONDS = 120
@@ -54,11 +53,15 @@ def days(last: date) -> Iterator[Day]:
         if day > last:
             break
         for flight in flights:
-            for event in (*events.flight_events(flight), events.payment_event(flight)):
+            for event in (*events.flight_events(flight), *events.payment_events(flight)):
                 waiting[event.occurred_at.date()].append(event)
-        yield Day(day, waiting.pop(day, []), flights)
+        yield Day(day, _in_order(waiting.pop(day, [])), flights)
     for day in sorted(waiting):
-        yield Day(day, waiting[day], [])
+        yield Day(day, _in_order(waiting[day]), [])
+
+
+def _in_order(happened: list[Event]) -> list[Event]:
+    return sorted(happened, key=lambda event: event.occurred_at)
 
 
 @dataclass
@@ -69,6 +72,7 @@ class Stage:
     settings: Settings
     sources: list[declarations.Source]
     flights: dict[date, list[Row]] = field(default_factory=dict)
+    sent: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def clock(self) -> Clock:
@@ -108,29 +112,64 @@ class Stage:
         by_source: dict[str, list[bytes]] = defaultdict(list)
         for source_name, payload in records:
             by_source[source_name].append(payload)
-        expected = {}
         for name, payloads in by_source.items():
             source = declarations.find(self.sources, name, "stream")
             done = stream.send(source, payloads, self.environment, client("kinesis"), progress)
-            expected[name] = done.sequences
+            self.sent[name] = {**self.sent.get(name, {}), **done.sequences}
         self.clock.advance(_BUFFER)
-        for name, sequences in expected.items():
-            self._wait(name, sequences)
+        for name in by_source:
+            self._wait(self._delivered(name), self.sent[name], f"Firehose has not delivered {name}")
 
-    def _wait(self, name: str, sequences: dict[str, str]) -> None:
-        """Until the delivery stream's checkpoint has passed what was sent."""
-        path = checkpoint_path(self.settings.state / "firehose", self.environment.resource(name))
+    def _delivered(self, name: str) -> Path:
+        """The checkpoint of a source's delivery stream."""
+        return checkpoint_path(self.settings.state / "firehose", self.environment.resource(name))
+
+    def _wait(self, checkpoint: Path, sequences: dict[str, str], otherwise: str) -> None:
+        """Until a checkpoint has passed what was sent."""
         deadline = time.monotonic() + _DELIVERY_SECONDS
         while True:
-            done = read_checkpoint(path)
+            done = read_checkpoint(checkpoint)
             if all(done.get(shard, "") >= last for shard, last in sequences.items()):
                 return
             if time.monotonic() > deadline:
                 raise StrataError(
-                    f"Firehose has not delivered {name} within {_DELIVERY_SECONDS} s",
+                    f"{otherwise} within {_DELIVERY_SECONDS} s",
                     f"read {self.settings.state / 'local-aws.log'}",
                 )
             time.sleep(0.05)
+
+    def _let_consumers_end(self) -> None:
+        """Until the functions on the streams have taken what was sent, and what they put on streams
+        of their own has been delivered."""
+        folder = self.settings.state / "lambda_streams"
+        pages = client("lambda").get_paginator("list_event_source_mappings").paginate()
+        mappings = {
+            m["EventSourceArn"]: m["UUID"] for page in pages for m in page["EventSourceMappings"]
+        }
+        for arn, uuid in mappings.items():
+            name = arn.rpartition("/")[2].removeprefix(self.environment.resource(""))
+            if name in self.sent:
+                path = checkpoint_path(folder, uuid)
+                self._wait(path, self.sent[name], f"the function on {name} is not through")
+        self.clock.advance(_BUFFER)
+        for source in self.sources:
+            if source.ingest == "stream" and source.name not in self.sent:
+                last = self._on_stream(source.name)
+                self._wait(
+                    self._delivered(source.name), last, f"Firehose has not delivered {source.name}"
+                )
+
+    def _on_stream(self, name: str) -> dict[str, str]:
+        """The last sequence number of each shard that has records."""
+        kinesis, stream_name = client("kinesis"), self.environment.resource(name)
+        found = {}
+        for shard in kinesis.list_shards(StreamName=stream_name)["Shards"]:
+            iterator = kinesis.get_shard_iterator(
+                StreamName=stream_name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            if records := kinesis.get_records(ShardIterator=iterator)["Records"]:
+                found[shard["ShardId"]] = records[-1]["SequenceNumber"]
+        return found
 
     def _replications(self, dms: Any) -> list[cdc.Replication]:
         names = [replication_name(system, self.environment) for system in registry.SYSTEMS]
@@ -160,6 +199,7 @@ class Stage:
 
     def carry(self, progress: Progress = lambda n: None) -> None:
         """Run the landing job for every source that comes as files, two at a time."""
+        self._let_consumers_end()
         self._capture()
         glue = client("glue")
         waiting = [source for source in self.sources if source.ingest != "stream"]

@@ -32,6 +32,11 @@ _PUBLISHED = {
     "cancelled": 8_255,
     "without arrival": 8_713,
 }
+_FRAUD = """
+select (select count(*) from silver.stg_ticketing__fraud_alerts), sum(judged_alerts),
+    sum(confirmed_alerts), sum(frauds)
+from gold.mart_fraud_rules where rule = 'any'
+"""
 _TOLERANCE = 1e-9
 _GOLD = ("fct_", "dim_", "mart_", "snp_")
 
@@ -75,6 +80,18 @@ def print_summary(
         ("time", f"{seconds:.0f} s"),
     ]
     out.print(console.table("Run", ("what", "value"), facts))
+    out.print(_fraud(athena))
+
+
+def _fraud(athena: object) -> str:
+    """One line: how good the fraud function's alerts were, by the verdicts that came days later."""
+    alerts, judged, confirmed, frauds = (int(n or 0) for n in query.rows(_FRAUD, athena)[0])
+    if not judged or not frauds:
+        return f"fraud: {alerts:,} alerts, no verdicts yet"
+    return (
+        f"fraud: {alerts:,} alerts, {judged:,} judged: precision {confirmed / judged:.0%}, "
+        f"recall {confirmed / frauds:.0%} of {frauds:,} frauds"
+    )
 
 
 def _relations() -> dict[str, str]:

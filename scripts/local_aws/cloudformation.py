@@ -1,4 +1,4 @@
-"""CloudFormation resource types that our own services provide instead of MiniStack's.
+"""CloudFormation resource types that our own services provide instead of MiniStack's, or complete.
 
 MiniStack looks a type up in a plain dict (a private one: the version is pinned and
 `tests/aws/test_cloudformation.py` deploys every template). A handler maps the template's
@@ -30,6 +30,7 @@ def register(
             "AWS::Glue::Job": _glue_job(glue),
             "AWS::Glue::Trigger": _glue_trigger(glue),
             "AWS::KinesisFirehose::DeliveryStream": _delivery_stream(firehose),
+            "AWS::DynamoDB::Table": _expiring_table(),
             "AWS::DMS::Endpoint": _dms_resource(dms, "Endpoint"),
             "AWS::DMS::ReplicationConfig": _dms_resource(dms, "ReplicationConfig"),
         }
@@ -115,6 +116,28 @@ def _alarm() -> dict[str, Callable[..., Any]]:
         ministack.delete_alarm(physical_id)
 
     return {"create": create, "update": update, "delete": delete}
+
+
+def _expiring_table() -> Json:
+    """MiniStack's table, with the time to live that its templates drop."""
+    from ministack.services import dynamodb
+    from ministack.services.cloudformation import provisioners
+
+    table = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+
+    def expiring(made: Created, props: Json) -> Created:
+        if specification := props.get("TimeToLiveSpecification"):
+            request = {"TableName": made[0], "TimeToLiveSpecification": _typed(specification)}
+            dynamodb._update_ttl(request)
+        return made
+
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        return expiring(table["create"](logical_id, props, stack_name), props)
+
+    def update(physical_id: str, old: Json, new: Json, *others: str) -> Created:
+        return expiring(table["update"](physical_id, old, new, *others), new)
+
+    return {**table, "create": create, "update": update}
 
 
 def _dms_resource(dms: JsonService, kind: str) -> dict[str, Callable[..., Any]]:

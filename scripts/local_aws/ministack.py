@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -130,20 +131,60 @@ def delete_alarm(name: str) -> None:
     cloudwatch.cloudformation_delete_metric_alarm(name)
 
 
-def trim_stream(arn: str, delivered: dict[str, str]) -> None:
-    """Drop a stream's records up to the sequence number `delivered` of each shard.
+class Streams:
+    """MiniStack's Kinesis streams and the Lambda functions that are mapped to them.
 
-    MiniStack keeps every record in memory for the stream's whole retention otherwise.
+    Shards are read in place: an iterator counts positions, which a trim moves.
     """
-    from ministack.services import kinesis
 
-    for stream in list(kinesis._streams._data.values()):
-        if stream["StreamARN"] != arn:
-            continue
-        for shard, sequence in delivered.items():
-            records = stream["shards"][shard]["records"]
+    def __init__(self) -> None:
+        from ministack.services import lambda_svc
+
+        # Its own poller knows no bisecting, no retry limit and no destination.
+        lambda_svc._poll_kinesis = lambda: False
+
+    def mappings(self) -> list[dict[str, Any]]:
+        """The deployed event source mappings of streams."""
+        from ministack.services import lambda_svc
+
+        every = list(lambda_svc._esms._data.values())
+        return [dict(esm) for esm in every if ":kinesis:" in esm["EventSourceArn"]]
+
+    def shards(self, arn: str) -> list[str]:
+        """The shards of a stream; empty where there is none."""
+        return list(self._shards(arn))
+
+    def records(self, arn: str, shard: str, after: str, limit: int) -> list[dict[str, Any]]:
+        """Up to `limit` records behind the sequence number `after`; `Data` is base64."""
+        behind = (r for r in self._records(arn, shard) if r["SequenceNumber"] > after)
+        return list(islice(behind, limit))
+
+    def last(self, arn: str, shard: str) -> str:
+        """The newest sequence number of a shard, empty where it has no record."""
+        records = self._records(arn, shard)
+        return records[-1]["SequenceNumber"] if records else ""
+
+    def trim(self, arn: str, done: dict[str, str]) -> None:
+        """Drop a stream's records up to the sequence number `done` of each shard.
+
+        MiniStack keeps every record in memory for the stream's whole retention otherwise.
+        """
+        for shard, sequence in done.items():
+            records = self._shards(arn)[shard]["records"]
             while records and records[0]["SequenceNumber"] <= sequence:
                 records.pop(0)
+
+    def _records(self, arn: str, shard: str) -> list[dict[str, Any]]:
+        return list(self._shards(arn)[shard]["records"])
+
+    def _shards(self, arn: str) -> dict[str, Any]:
+        from ministack.services import kinesis
+
+        for stream in list(kinesis._streams._data.values()):
+            if stream["StreamARN"] == arn:
+                shards: dict[str, Any] = stream["shards"]
+                return shards
+        return {}
 
 
 def drop_iterator(used: str) -> None:

@@ -25,6 +25,7 @@ from local_aws.glue.catalog import GlueCatalog
 from local_aws.glue.jobs import GlueJobs
 from local_aws.glue.service import GlueService
 from local_aws.glue.triggers import GlueTriggers
+from local_aws.lambda_streams.workers import LambdaStreams
 from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
 
 _SAVE_SECONDS = 3
@@ -72,15 +73,17 @@ def application(settings: Settings) -> Asgi:
     streams = DeliveryStreams(
         firehose_state / "streams.json", clock.now, f"arn:aws:firehose:{REGION}:{ACCOUNT}"
     )
-    workers = FirehoseWorkers(
-        streams, firehose_state, clock, client, ministack.trim_stream, ministack.drop_iterator
-    )
+    fallback = ministack.load()
+    kinesis = ministack.Streams()
+    of_role = client_of_role(settings.endpoint)
+    mappings = LambdaStreams(kinesis, settings.state / "lambda_streams", clock, client, of_role)
+    trim = trim_behind_all(kinesis, mappings)
+    workers = FirehoseWorkers(streams, firehose_state, clock, client, trim, ministack.drop_iterator)
     store = Store(settings.state / "dms" / "dms.json")
     databases = settings.state / "sources"
-    replications = Workers(store, databases, clock, s3_of_role(settings.endpoint))
+    replications = Workers(store, databases, clock, lambda role: of_role(role, "s3"))
     dms = DmsService(store, replications, clock.now, f"arn:aws:dms:{REGION}:{ACCOUNT}")
     alarms = evaluation.AlarmEvaluation(client, clock.now)
-    fallback = ministack.load()
     ministack.keep_alarms(clock.now, evaluation.check)
     register(athena, glue, streams, dms)
     own: dict[str, JsonService] = {"athena": athena, "glue": glue, "firehose": streams, "dms": dms}
@@ -89,7 +92,7 @@ def application(settings: Settings) -> Asgi:
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:
-        for service in (workers, triggers, alarms):
+        for service in (workers, triggers, alarms, mappings):
             threading.Thread(target=service.run, daemon=True).start()
         replications.resume()
         saving = asyncio.create_task(saver.run())
@@ -100,6 +103,7 @@ def application(settings: Settings) -> Asgi:
         workers.close()
         triggers.close()
         alarms.close()
+        mappings.close()
         await asyncio.to_thread(replications.close)
         athena.close()
 
@@ -127,15 +131,27 @@ def client_factory(endpoint: str) -> Any:
     return client
 
 
-def s3_of_role(endpoint: str) -> Callable[[str], Any]:
-    """A function that gives an S3 client with the rights of a role."""
+def client_of_role(endpoint: str) -> Callable[[str, str], Any]:
+    """A function that gives the client of a service with the rights of a role."""
 
-    def s3(role: str) -> Any:
+    def client(role: str, service: str) -> Any:
         return boto3.Session(*ministack.act_as(role), region_name=REGION).client(
-            "s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"})
+            service, endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"})
         )
 
-    return s3
+    return client
+
+
+def trim_behind_all(
+    kinesis: ministack.Streams, mappings: LambdaStreams
+) -> Callable[[str, dict[str, str]], None]:
+    """A function that drops the records that Firehose delivered and every mapping took."""
+
+    def trim(arn: str, delivered: dict[str, str]) -> None:
+        behind = [delivered, *mappings.taken(arn)]
+        kinesis.trim(arn, {s: min(done.get(s, "") for done in behind) for s in delivered})
+
+    return trim
 
 
 class Saver:

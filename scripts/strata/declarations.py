@@ -55,7 +55,9 @@ class Capture:
 class Source:
     """A declared source table; `name` is `<system>.<table>`, `file` the YAML that declares it.
 
-    A stream with a `kafka_topic` comes from Amazon MSK instead of a Kinesis stream of its own.
+    A stream with a `kafka_topic` comes from Amazon MSK instead of a Kinesis stream of its own. Its
+    records keep their order by `ordered_by` (by default the key); `consumer` names the stack that
+    reads it in flight.
     `capture` says how a `cdc` source is captured.
     """
 
@@ -74,6 +76,8 @@ class Source:
     drift: str
     file: str
     kafka_topic: str | None = None
+    ordered_by: tuple[str, ...] = ()
+    consumer: str | None = None
     capture: Capture = Capture()
 
     @property
@@ -127,9 +131,12 @@ def _source(node: Json) -> Source:
             "change files come by system and table: write <system>/<table>/",
         )
     columns = tuple(_column(column, where) for column in node["columns"].values())
-    unknown = set(meta["key"]) - {column.name for column in columns}
-    if unknown:
-        raise StrataError(f"{where}: key names no column: {sorted(unknown)}", "declare the column")
+    for member in ("key", "ordered_by"):
+        unknown = set(meta.get(member) or ()) - {column.name for column in columns}
+        if unknown:
+            raise StrataError(
+                f"{where}: {member} names no column: {sorted(unknown)}", "declare the column"
+            )
     return Source(
         name=f"{node['source_name']}.{node['name']}",
         database=node["schema"],
@@ -146,8 +153,21 @@ def _source(node: Json) -> Source:
         drift=meta.get("drift", "warn"),
         file=node["original_file_path"],
         kafka_topic=meta.get("kafka_topic"),
+        ordered_by=tuple(meta.get("ordered_by") or ()),
+        consumer=_consumer(meta, where),
         capture=_capture(meta.get("capture") or {}, where),
     )
+
+
+def _consumer(meta: Json, where: str) -> str | None:
+    name = meta.get("consumer")
+    if name is not None and (meta["ingest"] != "stream" or meta.get("kafka_topic")):
+        raise StrataError(f"{where}: meta.consumer is for a Kinesis stream", "see docs/sources.md")
+    if name is not None and not _NAME.fullmatch(str(name)):
+        raise StrataError(
+            f"{where}: meta.consumer is {name!r}", "name a template of infra/, without its ending"
+        )
+    return name
 
 
 def _capture(given: Json, where: str) -> Capture:

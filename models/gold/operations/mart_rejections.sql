@@ -7,6 +7,7 @@
     ('registry', 'airports'),
     ('registry', 'carriers'),
     ('schedules', 'flight_schedules'),
+    ('ticketing', 'fraud_alerts'),
     ('ticketing', 'fraud_labels'),
     ('ticketing', 'passengers'),
     ('ticketing', 'payments'),

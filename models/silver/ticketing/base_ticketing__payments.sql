@@ -23,6 +23,7 @@
     'channel': 'varchar',
     'card_number': 'varchar',
     'email': 'varchar',
+    'country': 'varchar',
     'paid_at': 'timestamp',
 } %}
 

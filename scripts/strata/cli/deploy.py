@@ -23,6 +23,8 @@ def deploy_all(environment: Environment, sources: list[declarations.Source]) -> 
         if source.ingest == "stream":
             deploy(stacks.source_stack(source, environment))
         deploy(stacks.alarm_stack(source, environment))
+    for stack in stacks.consumer_stacks(sources, environment, artifacts):
+        deploy(stack)
     for system, tables in cdc.captured_systems(sources).items():
         secret = None
         if not environment.is_local:

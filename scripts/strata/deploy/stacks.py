@@ -105,6 +105,37 @@ def _name(concern: str, source: Source, environment: Environment) -> str:
     return environment.resource(f"{concern}-{hyphened}")
 
 
+def consumer_stacks(
+    sources: list[Source], environment: Environment, artifacts: Artifacts
+) -> list[Stack]:
+    """The stacks that read the streams that name them, each the template of its name.
+
+    Raises StrataError when there is no such template.
+    """
+    return [
+        _consumer_stack(source.consumer, source, environment, artifacts)
+        for source in sources
+        if source.consumer
+    ]
+
+
+def _consumer_stack(
+    name: str, source: Source, environment: Environment, artifacts: Artifacts
+) -> Stack:
+    template = f"{name}.yaml"
+    if not (PROJECT / "infra" / template).is_file():
+        raise StrataError(
+            f"{source.file}: {source.name} has the consumer {name}, and infra/{template} is missing",
+            "write it, or take meta.consumer out",
+        )
+    parameters = {
+        "Environment": environment.name,
+        "Source": source.name,
+        "CodeKey": artifacts.code_key,
+    }
+    return Stack(environment.resource(name.replace("_", "-")), template, parameters)
+
+
 def _kafka(source: Source, environment: Environment) -> dict[str, str]:
     """Where the records of a Kafka topic come from. The laptop has no Kafka: Kinesis stands in."""
     if source.kafka_topic is None or environment.is_local:

@@ -74,13 +74,13 @@ def batches(payloads: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def partition_key(source: Source, payload: bytes) -> str:
-    """The record's key as declared, so that one entity's records stay in order.
+    """The record's `ordered_by` as declared, so that one entity's records stay in order.
 
     A record without it is spread at random: it will be quarantined, not refused here.
     """
     try:
         fields = json.loads(payload)
-        return "|".join(str(fields[name]) for name in source.key)[:256] or "-"
+        return "|".join(str(fields[name]) for name in source.ordered_by or source.key)[:256] or "-"
     except (ValueError, KeyError, TypeError):
         return str(random.getrandbits(64))
 

@@ -6,6 +6,7 @@
     'registry__airports',
     'registry__carriers',
     'schedules__flight_schedules',
+    'ticketing__fraud_alerts',
     'ticketing__fraud_labels',
     'ticketing__passengers',
     'ticketing__payments',

@@ -1,0 +1,267 @@
+"""The workers: a thread a mapping that reads its shards, invokes, checkpoints and measures.
+
+How old a record is follows the machine's clock, not the local AWS's: a clock that leaps over a day
+makes no stream late. What the function and the destination are told follows the local clock.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_aws.clock import Clock
+from local_aws.files import write_atomically
+from local_aws.lambda_streams.mapping import Json, Mapping, Record, is_enabled, mapping_of
+from local_aws.lambda_streams.shard import Answer, Batch, Shard, discarded
+
+_IDLE_SECONDS = 0.2
+_PAYLOAD_BYTES = 6_000_000  # of an invocation, and a batch is cut before it
+log = logging.getLogger("local_aws.lambda")
+
+
+class Streams(Protocol):
+    """The streams and the mappings of this AWS."""
+
+    def mappings(self) -> list[Json]:
+        """The deployed mappings of Kinesis streams."""
+
+    def shards(self, arn: str) -> list[str]:
+        """The shards of a stream; empty where there is none."""
+
+    def records(self, arn: str, shard: str, after: str, limit: int) -> list[Json]:
+        """The records behind a sequence number, as Kinesis gives them."""
+
+    def last(self, arn: str, shard: str) -> str:
+        """The newest sequence number of a shard, empty where it has no record."""
+
+
+class LambdaStreams:
+    """Starts a worker for every enabled mapping and stops those that are gone or disabled.
+
+    `client(service)` makes boto3 clients, `client_of_role(role, service)` with a role's rights.
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        folder: Path,
+        clock: Clock,
+        client: Callable[[str], Any],
+        client_of_role: Callable[[str, str], Any],
+    ) -> None:
+        self._streams = streams
+        self._folder = folder
+        self._clock = clock
+        self._client = client
+        self._client_of_role = client_of_role
+        self._workers: dict[str, Worker] = {}
+        self._refused: set[str] = set()
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Watch the deployed mappings until `close`."""
+        while not self._stop.wait(_IDLE_SECONDS):
+            present = {m.uuid: m for m in self._served()}
+            for uuid in self._workers.keys() - present.keys():
+                self._workers.pop(uuid).stop()
+            for uuid, mapping in present.items():
+                if uuid not in self._workers:
+                    self._workers[uuid] = Worker(
+                        mapping, checkpoint_path(self._folder, uuid), self._streams,
+                        self._clock, self._client, self._client_of_role,
+                    )  # fmt: skip
+                    self._workers[uuid].start()
+                self._workers[uuid].mapping = mapping
+
+    def close(self) -> None:
+        """Stop watching and all workers."""
+        self._stop.set()
+        for worker in self._workers.values():
+            worker.stop()
+
+    def taken(self, stream_arn: str) -> list[dict[str, str]]:
+        """How far each mapping of a stream is, by shard: what is behind it may be dropped."""
+        return [
+            read_checkpoint(checkpoint_path(self._folder, deployed["UUID"]))
+            for deployed in self._streams.mappings()
+            if deployed["EventSourceArn"] == stream_arn
+        ]
+
+    def _served(self) -> Iterable[Mapping]:
+        for deployed in self._streams.mappings():
+            try:
+                if is_enabled(deployed):
+                    yield mapping_of(deployed)
+            except ValueError as error:
+                if deployed["UUID"] not in self._refused:
+                    log.warning("event source mapping %s: %s", deployed["UUID"], error)
+                self._refused.add(deployed["UUID"])
+
+
+class Worker(threading.Thread):
+    """Serves one mapping. What was read and not taken is read again after a restart."""
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        checkpoint: Path,
+        streams: Streams,
+        clock: Clock,
+        client: Callable[[str], Any],
+        client_of_role: Callable[[str, str], Any],
+    ) -> None:
+        super().__init__(name=f"lambda-{mapping.function}", daemon=True)
+        self.mapping = mapping
+        self._checkpoint = checkpoint
+        self._done = read_checkpoint(checkpoint)
+        self._streams = streams
+        self._clock = clock
+        self._client = client
+        self._client_of_role = client_of_role
+        self._stopped = threading.Event()
+        self._shards: dict[str, Shard] = {}
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Serve every shard in turn until stopped; a fault is logged and tried again."""
+        while not self._stopped.is_set():
+            busy = False
+            try:
+                for name in self._streams.shards(self.mapping.stream_arn):
+                    busy |= self._serve(name)
+            except Exception as error:
+                log.warning("%s: trying again: %s", self.name, error)
+            if not busy:
+                self._stopped.wait(_IDLE_SECONDS)
+
+    def _serve(self, name: str) -> bool:
+        if name not in self._done:
+            latest = self.mapping.starting_position == "LATEST"
+            self._save(name, self._streams.last(self.mapping.stream_arn, name) if latest else "")
+        if name not in self._shards:
+            self._shards[name] = Shard(name, self, lambda sequence: self._save(name, sequence))
+        shard = self._shards[name]
+        if shard.is_empty:
+            shard.add(self._read(name))
+        return shard.step(self.mapping)
+
+    def _save(self, shard: str, sequence: str) -> None:
+        self._done[shard] = sequence
+        write_atomically(self._checkpoint, json.dumps(self._done))
+
+    def _read(self, shard: str) -> list[Record]:
+        found = self._streams.records(
+            self.mapping.stream_arn, shard, self._done[shard], self.mapping.batch_size
+        )
+        batch: list[Record] = []
+        size = 0
+        for record in found:
+            size += len(record["Data"])
+            if batch and size > _PAYLOAD_BYTES:
+                break
+            sent_at = datetime.fromtimestamp(record["ApproximateArrivalTimestamp"], UTC)
+            place = record["SequenceNumber"], record["PartitionKey"], record["Data"]
+            batch.append(Record(*place, sent_at=sent_at, arrived_at=self._clock.at(sent_at)))
+        return batch
+
+    def invoke(self, shard: str, records: tuple[Record, ...]) -> Answer:
+        """Invoke the function with a batch and measure how late it is."""
+        role = self._role()
+        event = {"Records": [self._event(shard, record, role) for record in records]}
+        self._measure(records[-1])
+        try:
+            answer = self._client("lambda").invoke(
+                FunctionName=self.mapping.function_arn, Payload=json.dumps(event).encode()
+            )
+        except (ClientError, BotoCoreError) as error:
+            log.warning("%s: not invoked: %s", self.name, error)
+            return Answer(was_invoked=False)
+        return Answer(json.loads(answer["Payload"].read() or b"null"), answer.get("FunctionError"))
+
+    def _event(self, shard: str, record: Record, role: str) -> Json:
+        arn = self.mapping.stream_arn
+        return {
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0",
+                "partitionKey": record.partition_key,
+                "sequenceNumber": record.sequence,
+                "data": record.data,
+                "approximateArrivalTimestamp": record.arrived_at.timestamp(),
+            },
+            "eventSource": "aws:kinesis",
+            "eventVersion": "1.0",
+            "eventID": f"{shard}:{record.sequence}",
+            "eventName": "aws:kinesis:record",
+            "invokeIdentityArn": role,
+            "awsRegion": arn.split(":")[3],
+            "eventSourceARN": arn,
+        }
+
+    def _measure(self, last: Record) -> None:
+        """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html and
+        https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html"""
+        age = max((datetime.now(UTC) - last.sent_at).total_seconds() * 1000, 0)
+        metrics = (
+            ("AWS/Lambda", "IteratorAge", "FunctionName", self.mapping.function),
+            (
+                "AWS/Kinesis",
+                "GetRecords.IteratorAgeMilliseconds",
+                "StreamName",
+                self.mapping.stream,
+            ),
+        )
+        for namespace, metric, dimension, value in metrics:
+            self._client("cloudwatch").put_metric_data(
+                Namespace=namespace,
+                MetricData=[
+                    {
+                        "MetricName": metric,
+                        "Dimensions": [{"Name": dimension, "Value": value}],
+                        "Value": age,
+                        "Unit": "Milliseconds",
+                    }
+                ],
+            )
+
+    def discard(self, shard: str, batch: Batch, condition: str) -> None:
+        """Tell the destination, with the rights of the function's role."""
+        if not self.mapping.destination:
+            return
+        now = self._clock.now()
+        text = json.dumps(discarded(self.mapping, shard, batch, condition, now))
+        arn = self.mapping.destination
+        service = arn.split(":")[2]
+        client = self._client_of_role(self._role(), service)
+        if service == "sns":
+            client.publish(TopicArn=arn, Message=text)
+        else:
+            name = arn.rpartition(":")[2]
+            url = self._client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
+            client.send_message(QueueUrl=url, MessageBody=text)
+
+    def _role(self) -> str:
+        found: str = self._client("lambda").get_function_configuration(
+            FunctionName=self.mapping.function_arn
+        )["Role"]
+        return found
+
+
+def checkpoint_path(folder: Path, mapping: str) -> Path:
+    """Where the checkpoint of a mapping, by its UUID, lies."""
+    return folder / f"{mapping}.checkpoint.json"
+
+
+def read_checkpoint(path: Path) -> dict[str, str]:
+    """The last sequence number taken of each shard."""
+    if not path.exists():
+        return {}
+    done: dict[str, str] = json.loads(path.read_text())
+    return done
