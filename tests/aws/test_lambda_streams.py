@@ -217,7 +217,7 @@ def test_reported_failures_count_only_where_the_mapping_says_so(mapped: Mapped) 
 
 
 def test_a_record_past_its_age_is_given_up_and_the_delay_is_measured(mapped: Mapped) -> None:
-    started = datetime.now(UTC)
+    started = mapped.lakehouse.clock.now()
     mapped.put([0])
     mapped.map(MaximumRecordAgeInSeconds=2)  # and retried for ever
     wait(mapped.calls)

@@ -78,3 +78,22 @@ def test_a_torn_avro_file_gives_its_fault(tmp_path: Path) -> None:
 def test_an_unknown_name_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
     with pytest.raises(files.UnknownFormat, match=r"some.xlsx: .* \.csv, \.json"):
         read(tmp_path, "some.xlsx", b"")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"a": 1}\n{"a": 2}\n', [('{"a": 1}', None), ('{"a": 2}', None)]),
+        (b"Obj\x01 and no more", [("", "corrupt_file")]),
+        (b"PAR1 and no more", [("", "corrupt_file")]),
+    ],
+)
+def test_a_name_without_extension_is_read_by_its_first_bytes(
+    tmp_path: Path, body: bytes, expected: list[object]
+) -> None:
+    assert read(tmp_path, "3f6a-0001", body) == expected
+
+
+def test_first_bytes_do_not_outdo_an_extension(tmp_path: Path) -> None:
+    with pytest.raises(files.UnknownFormat):
+        read(tmp_path, "some.txt", b'{"a": 1}')

@@ -22,12 +22,13 @@ Json = dict[str, Any]
 _LONGEST_LINE = 16 * 1024 * 1024
 _MOST_BYTES = 64 * 1024**3
 _BOM = b"\xef\xbb\xbf"
+_MAGIC = {b"PAR1": ".parquet", b"Obj\x01": ".avro", b"{": ".jsonl"}
 
 csv.field_size_limit(_LONGEST_LINE)
 
 
 class UnknownFormat(ValueError):
-    """The file's name has no extension that is read."""
+    """Neither the file's name nor its first bytes are of a format that is read."""
 
 
 class _TooLarge(OSError):
@@ -54,7 +55,7 @@ def read(path: Path, name: str) -> Iterator[Item]:
     One that cannot be read to its end has a last item that says so: `truncated_file`,
     `corrupt_file` or `too_large`. Raises UnknownFormat.
     """
-    extension = format_of(name)
+    extension = format_of(name) or _format_within(path, name)
     if extension is None:
         known = ", ".join(_READERS)
         raise UnknownFormat(f"{name}: its name ends in none of {known} (with .gz or without)")
@@ -65,6 +66,15 @@ def format_of(name: str) -> str | None:
     """The extension by which a file of this name is read."""
     stem = name.lower()[:-3] if name.lower().endswith(".gz") else name.lower()
     return next((extension for extension in _READERS if stem.endswith(extension)), None)
+
+
+def _format_within(path: Path, name: str) -> str | None:
+    """The extension for the first bytes of a file whose name has none, as AppFlow writes them."""
+    if "." in name.rpartition("/")[2]:
+        return None
+    with path.open("rb") as file:
+        start = file.read(4)
+    return next((known for magic, known in _MAGIC.items() if start.startswith(magic)), None)
 
 
 def read_firehose_errors(path: Path) -> Iterator[Item]:
