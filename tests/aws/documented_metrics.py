@@ -42,7 +42,11 @@ NAMESPACES = {
     ),
     "AWS/Lambda": Namespace(
         "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html",
-        {"Errors": ("FunctionName",), "Invocations": ("FunctionName",)},
+        {
+            "Errors": ("FunctionName",),
+            "Invocations": ("FunctionName",),
+            "IteratorAge": ("FunctionName",),
+        },
     ),
     "AWS/S3": Namespace(
         "https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html",
