@@ -10,7 +10,12 @@ import boto3
 import pytest
 import sqlglot
 from botocore.stub import Stubber
-from template_rules import (
+
+from strata.deploy import stacks
+from strata.deploy.code import Artifacts
+from strata.environment import Environment
+from strata.errors import StrataError
+from tests.template_rules import (
     RULES,
     Rule,
     Template,
@@ -28,11 +33,6 @@ from template_rules import (
     stores_are_retained,
     what_waits_is_encrypted,
 )
-
-from strata.deploy import stacks
-from strata.deploy.code import Artifacts
-from strata.environment import Environment
-from strata.errors import StrataError
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 TEMPLATES = {path.name: load(path) for path in sorted(INFRA.glob("*.yaml"))}
