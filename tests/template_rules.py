@@ -105,6 +105,17 @@ def condition_keys(statement: dict[str, Any]) -> set[str]:
     return {key for keys in statement.get("Condition", {}).values() for key in keys}
 
 
+def imports(node: Any) -> Iterator[str]:
+    """The exports that a part of a template imports."""
+    if isinstance(node, dict):
+        if "Fn::ImportValue" in node:
+            yield node["Fn::ImportValue"]["Fn::Sub"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from imports(child)
+
+
 def no_way_to_the_internet(template: Template) -> Iterator[str]:
     """https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html."""
     yield from (name for name, _ in of_type(template, *WAYS_OUT))

@@ -6,15 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import sqlglot
-from botocore.stub import Stubber
 
-from strata.deploy import stacks
-from strata.deploy.code import Artifacts
-from strata.environment import Environment
-from strata.errors import StrataError
 from tests.template_rules import (
     RULES,
     Rule,
@@ -23,6 +17,7 @@ from tests.template_rules import (
     endpoints_let_this_account_through_only,
     exports_carry_the_environment,
     grants_name_actions_and_resources,
+    imports,
     load,
     logs_expire,
     no_way_to_the_internet,
@@ -37,8 +32,7 @@ from tests.template_rules import (
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 TEMPLATES = {path.name: load(path) for path in sorted(INFRA.glob("*.yaml"))}
 NETWORK, AUDIT, STORAGE = (TEMPLATES[f"{name}.yaml"] for name in ("network", "audit", "storage"))
-DEV = Environment("dev", "123456789012", "eu-west-1")
-LOCAL = Environment("local", "000000000000", "us-east-1")
+NETWORKED = TEMPLATES["ingestion.yaml"]
 ANYWHERE = {"Type": "AWS::EC2::Route", "Properties": {"DestinationCidrBlock": "0.0.0.0/0"}}
 
 
@@ -159,6 +153,34 @@ def test_no_template_holds_an_account_or_a_partition(name: str) -> None:
     assert not re.search(r"arn:aws[a-z-]*:|:\d{12}:", text)
 
 
+def test_what_a_template_imports_another_exports() -> None:
+    exported = {
+        output["Export"]["Name"]["Fn::Sub"]
+        for template in TEMPLATES.values()
+        for output in template.get("Outputs", {}).values()
+        if "Export" in output
+    }
+    imported = {name for template in TEMPLATES.values() for name in imports(template)}
+    assert "strata-${Environment}-connection" in imported
+    assert imported <= exported
+
+
+def test_the_jobs_of_an_environment_with_a_network_run_in_it() -> None:
+    """Both need the connection, and the rights to plug into its subnet."""
+    condition = NETWORKED["Conditions"]["InTheNetwork"]
+    assert condition == {"Fn::Equals": [{"Ref": "Network"}, "on"]}
+    jobs = dict(of_type(NETWORKED, "AWS::Glue::Job"))
+    assert len(jobs) == 2
+    for job in jobs.values():
+        chosen, connected, otherwise = job["Connections"]["Fn::If"]
+        assert (chosen, otherwise) == ("InTheNetwork", {"Ref": "AWS::NoValue"})
+        assert list(imports(connected)) == ["strata-${Environment}-connection"]
+        role = NETWORKED["Resources"][job["Role"]["Fn::GetAtt"][0]]["Properties"]
+        chosen, rights, otherwise = role["ManagedPolicyArns"]["Fn::If"]
+        assert (chosen, otherwise) == ("InTheNetwork", {"Ref": "AWS::NoValue"})
+        assert list(imports(rights)) == ["strata-${Environment}-jobs-in-the-network"]
+
+
 def test_glue_finds_its_group_open_to_itself_on_every_tcp_port() -> None:
     """https://docs.aws.amazon.com/glue/latest/dg/setup-vpc-for-glue-access.html."""
     rules = [rule for _, rule in of_type(NETWORK, "AWS::EC2::SecurityGroupIngress")]
@@ -212,39 +234,3 @@ def test_who_read_what_asks_for_columns_that_the_table_has() -> None:
         "useridentity",
     }  # fmt: skip
     assert roots <= {column["Name"] for column in columns}
-
-
-def test_the_network_is_chosen_and_the_audit_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("STRATA_NETWORK", "STRATA_AUDIT"):
-        monkeypatch.delenv(name, raising=False)
-    artifacts = Artifacts("code", "landing", "compaction")
-    given = [stack.parameters.get("Network") for stack in stacks.shared_stacks(DEV, artifacts)]
-    assert given == [None, "off", None]
-    assert (stacks.has_network(DEV), stacks.has_audit(DEV)) == (False, True)
-    monkeypatch.setenv("STRATA_NETWORK", "on")
-    monkeypatch.setenv("STRATA_AUDIT", "off")
-    given = [stack.parameters.get("Network") for stack in stacks.shared_stacks(DEV, artifacts)]
-    assert given == [None, "on", None]
-    assert (stacks.has_network(DEV), stacks.has_audit(DEV)) == (True, False)
-    assert (stacks.has_network(LOCAL), stacks.has_audit(LOCAL)) == (False, False)
-    monkeypatch.setenv("STRATA_AUDIT", "yes")
-    with pytest.raises(StrataError, match="STRATA_AUDIT is 'yes'"):
-        stacks.has_audit(DEV)
-
-
-def test_the_network_knows_the_addresses_of_s3(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STRATA_NETWORK_ZONES", "3")
-    monkeypatch.delenv("STRATA_NETWORK_CIDR", raising=False)
-    ec2 = boto3.client("ec2", region_name="eu-west-1")
-    asked = {"Filters": [{"Name": "prefix-list-name", "Values": ["com.amazonaws.eu-west-1.s3"]}]}
-    with Stubber(ec2) as aws:
-        found = {"PrefixLists": [{"PrefixListId": "pl-6da54004"}]}
-        aws.add_response("describe_managed_prefix_lists", found, asked)
-        stack = stacks.network_stack(DEV, ec2)
-        aws.add_response("describe_managed_prefix_lists", {"PrefixLists": []}, asked)
-        with pytest.raises(StrataError, match=r"no prefix list com\.amazonaws\.eu-west-1\.s3"):
-            stacks.network_stack(DEV, ec2)
-    assert stack.name == "strata-dev-network"
-    expected = {"Environment": "dev", "S3PrefixList": "pl-6da54004", "Zones": "3"}
-    assert stack.parameters == expected
-    assert set(expected) <= set(NETWORK["Parameters"])
