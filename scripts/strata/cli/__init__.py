@@ -85,7 +85,11 @@ def doctor_command(env: Env = None, as_json: AsJson = False) -> None:
 
 @app.command("deploy")
 def deploy_command(env: Env = None) -> None:
-    """Deploy the CloudFormation stacks and the catalog: what is up to date is left alone."""
+    """Deploy the CloudFormation stacks and the catalog: what is up to date is left alone.
+
+    In an account STRATA_NETWORK=on runs the jobs in a VPC without a way to the internet, and
+    STRATA_AUDIT=off leaves out the audit trail (docs/deploy.md).
+    """
     deploy_all(ready(env), declared_sources())
     console.next_step("strata ingest --help, then strata build")
 

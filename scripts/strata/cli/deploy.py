@@ -14,9 +14,13 @@ def deploy_all(environment: Environment, sources: list[declarations.Source]) -> 
         console.done(f"{stack.name}: {stacks.deploy(stack, cloudformation)}")
 
     deploy(stacks.storage_stack(environment))
+    if stacks.has_network(environment):
+        deploy(stacks.network_stack(environment, client("ec2")))
     artifacts = code.upload(sources, environment.bucket("artifacts"), client("s3"))
     for stack in stacks.shared_stacks(environment, artifacts):
         deploy(stack)
+    if stacks.has_audit(environment):
+        deploy(stacks.audit_stack(environment))
     # Firehose reads the Glue tables of the sources that it converts: they come before the streams.
     apply_catalog(sources, environment, allow_breaking=False)
     for source in sources:

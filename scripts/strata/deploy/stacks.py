@@ -16,6 +16,7 @@ from strata.environment import PROJECT, Environment
 from strata.errors import StrataError
 
 _CONTENT_TAG = "strata:content"
+_NETWORK = {"VpcCidr": "STRATA_NETWORK_CIDR", "Zones": "STRATA_NETWORK_ZONES"}
 _WAIT = {"Delay": 2, "MaxAttempts": 900}
 # The monitoring stack repeats its alarms with Fn::ForEach, a transform.
 _CAPABILITIES = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -46,6 +47,48 @@ def storage_stack(environment: Environment) -> Stack:
     return Stack(environment.resource("storage"), "storage.yaml", parameters)
 
 
+def has_network(environment: Environment) -> bool:
+    """Whether the jobs run in a VPC of their own: `STRATA_NETWORK=on`, and never on the laptop."""
+    return not environment.is_local and _is_on("STRATA_NETWORK", default="off")
+
+
+def network_stack(environment: Environment, ec2: Any) -> Stack:
+    """The VPC of the jobs; S3's addresses in the region are a list that AWS keeps.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html
+    """
+    name = f"com.amazonaws.{environment.region}.s3"
+    found = ec2.describe_managed_prefix_lists(
+        Filters=[{"Name": "prefix-list-name", "Values": [name]}]
+    )["PrefixLists"]
+    if not found:
+        raise StrataError(f"AWS shows no prefix list {name}", "look at the region and your rights")
+    given = {name: os.environ.get(variable, "") for name, variable in _NETWORK.items()}
+    parameters = {
+        "Environment": environment.name,
+        "S3PrefixList": found[0]["PrefixListId"],
+        **{parameter: value for parameter, value in given.items() if value},
+    }
+    return Stack(environment.resource("network"), "network.yaml", parameters)
+
+
+def has_audit(environment: Environment) -> bool:
+    """Whether the lake has an audit trail: unless `STRATA_AUDIT=off`, but never on the laptop."""
+    return not environment.is_local and _is_on("STRATA_AUDIT", default="on")
+
+
+def audit_stack(environment: Environment) -> Stack:
+    """The trail of who read and wrote what; its named query is in the query stack's workgroup."""
+    return Stack(environment.resource("audit"), "audit.yaml", {"Environment": environment.name})
+
+
+def _is_on(variable: str, default: str) -> bool:
+    given = os.environ.get(variable) or default
+    if given not in ("on", "off"):
+        raise StrataError(f"{variable} is {given!r}", f"export {variable}=on, or =off")
+    return given == "on"
+
+
 def shared_stacks(environment: Environment, artifacts: Artifacts) -> list[Stack]:
     """What all sources share: query, ingestion and monitoring."""
     own = {"Environment": environment.name}
@@ -53,6 +96,7 @@ def shared_stacks(environment: Environment, artifacts: Artifacts) -> list[Stack]
     start = {
         "StartJobs": "DISABLED" if environment.is_local else "ENABLED",
         "AlertEmail": os.environ.get("STRATA_ALERT_EMAIL", ""),
+        "Network": "on" if has_network(environment) else "off",
     }
     code = {
         "CodeKey": artifacts.code_key,

@@ -1,0 +1,271 @@
+"""Rules that the CloudFormation templates keep, by what AWS documents, read from their parsed YAML.
+
+Each rule is a function from a template to what breaks it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cfnlint.decode import decode
+
+Template = dict[str, Any]
+Rule = Callable[[Template], Iterator[str]]
+
+# Lambda and Glue send neither aws:SourceAccount nor aws:SourceArn when they take a job's or a
+# function's role; that iam:PassRole cannot cross accounts protects these roles.
+WITHOUT_SOURCE = {"lambda.amazonaws.com", "glue.amazonaws.com"}
+# The Service Authorization Reference lists no resource type for these.
+WITHOUT_RESOURCE = re.compile(r"ec2:Describe[A-Za-z]+|cloudwatch:PutMetricData")
+WAYS_OUT = {
+    "AWS::EC2::CarrierGateway", "AWS::EC2::EIP", "AWS::EC2::EgressOnlyInternetGateway",
+    "AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::TransitGatewayAttachment",
+    "AWS::EC2::VPCGatewayAttachment", "AWS::EC2::VPCPeeringConnection", "AWS::EC2::VPNGateway",
+}  # fmt: skip
+STORES = {"AWS::S3::Bucket", "AWS::KMS::Key", "AWS::SecretsManager::Secret"}
+ENCRYPTED_BY = {
+    "AWS::SecretsManager::Secret": "KmsKeyId",
+    "AWS::SQS::Queue": "KmsMasterKeyId",
+    "AWS::SNS::Topic": "KmsMasterKeyId",
+    "AWS::Kinesis::Stream": "StreamEncryption",
+    "AWS::CloudTrail::Trail": "KMSKeyId",
+}
+
+
+def load(path: Path) -> Template:
+    """A template, its loops over resources written out."""
+    template, errors = decode(str(path))
+    assert not errors, errors
+    template["Resources"] = dict(_unrolled(template["Resources"]))
+    return template
+
+
+def _unrolled(resources: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in resources.items():
+        if not key.startswith("Fn::ForEach::"):
+            yield key, value
+            continue
+        variable, items, bodies = value
+        for item in items:
+            for name, body in bodies.items():
+                plain = name.replace(f"&{{{variable}}}", re.sub(r"\W", "", item))
+                yield plain, _replaced(body, f"${{{variable}}}", item)
+
+
+def _replaced(node: Any, old: str, new: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _replaced(value, old, new) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_replaced(value, old, new) for value in node]
+    return node.replace(old, new) if isinstance(node, str) else node
+
+
+def of_type(template: Template, *types: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The resources of some types: their names, and their properties."""
+    for name, resource in template["Resources"].items():
+        if resource["Type"] in types:
+            yield name, resource.get("Properties", {})
+
+
+def listed(value: Any) -> list[Any]:
+    """IAM lets a single element stand without its list."""
+    return value if isinstance(value, list) else [value]
+
+
+def statements(policy: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The statements of a policy, both branches of a condition included."""
+    for statement in listed(policy["Statement"]):
+        branches = statement["Fn::If"][1:] if "Fn::If" in statement else [statement]
+        yield from (branch for branch in branches if "Effect" in branch)
+
+
+def identity_policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The policies of what acts."""
+    for name, role in of_type(template, "AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group"):
+        for policy in role.get("Policies", []):
+            yield name, policy["PolicyDocument"]
+    for name, policy in of_type(template, "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
+        yield name, policy["PolicyDocument"]
+
+
+def resource_policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The policies of what is acted on, roles that are assumed among them."""
+    for name, role in of_type(template, "AWS::IAM::Role"):
+        yield name, role["AssumeRolePolicyDocument"]
+    for name, key in of_type(template, "AWS::KMS::Key"):
+        yield name, key["KeyPolicy"]
+    kinds = ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
+    for name, policy in of_type(template, *kinds):
+        yield name, policy["PolicyDocument"]
+
+
+def condition_keys(statement: dict[str, Any]) -> set[str]:
+    """The keys that a statement's conditions look at."""
+    return {key for keys in statement.get("Condition", {}).values() for key in keys}
+
+
+def imports(node: Any) -> Iterator[str]:
+    """The exports that a part of a template imports."""
+    if isinstance(node, dict):
+        if "Fn::ImportValue" in node:
+            yield node["Fn::ImportValue"]["Fn::Sub"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from imports(child)
+
+
+def no_way_to_the_internet(template: Template) -> Iterator[str]:
+    """https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html."""
+    yield from (name for name, _ in of_type(template, *WAYS_OUT))
+    for name, route in of_type(template, "AWS::EC2::Route"):
+        if {"0.0.0.0/0", "::/0"} & {
+            route.get("DestinationCidrBlock"), route.get("DestinationIpv6CidrBlock")
+        }:  # fmt: skip
+            yield f"{name}: leads anywhere"
+    for name, subnet in of_type(template, "AWS::EC2::Subnet"):
+        if subnet.get("MapPublicIpOnLaunch") is not False:
+            yield f"{name}: public addresses"
+
+
+def security_groups_name_their_peers(template: Template) -> Iterator[str]:
+    """A group without egress of its own gets the rule that lets all traffic out.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-securitygroup.html
+    """
+    rules = [*of_type(template, "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")]
+    for name, group in of_type(template, "AWS::EC2::SecurityGroup"):
+        if not group.get("SecurityGroupEgress"):
+            yield f"{name}: the default rule lets it send anywhere"
+        for kind in ("SecurityGroupIngress", "SecurityGroupEgress"):
+            rules += [(name, rule) for rule in group.get(kind, [])]
+    peers = {"SourceSecurityGroupId", "DestinationSecurityGroupId", "DestinationPrefixListId"}
+    for name, rule in rules:
+        if not peers & set(rule) and rule.get("CidrIp") != "127.0.0.1/32":
+            yield f"{name}: {rule.get('Description')}"
+
+
+def services_act_for_this_account_only(template: Template) -> Iterator[str]:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html."""
+    sources = {"aws:SourceAccount", "aws:SourceArn", "kms:EncryptionContext:aws:logs:arn"}
+    for name, policy in resource_policies(template):
+        for statement in statements(policy):
+            principal = statement["Principal"]
+            services = listed(principal.get("Service", [])) if isinstance(principal, dict) else []
+            takes_role = statement["Action"] == "sts:AssumeRole"
+            excused = takes_role and all(
+                isinstance(service, str) and service in WITHOUT_SOURCE for service in services
+            )
+            if services and not excused and not sources & condition_keys(statement):
+                yield f"{name}: {services}"
+
+
+def grants_name_actions_and_resources(template: Template) -> Iterator[str]:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html."""
+    for name, policy in identity_policies(template):
+        for statement in statements(policy):
+            if statement["Effect"] != "Allow":
+                continue
+            actions = listed(statement["Action"])
+            yield from (f"{name}: {action}" for action in actions if "*" in action)
+            resources = (
+                str(resource.get("Fn::Sub", resource)) if isinstance(resource, dict) else resource
+                for resource in listed(statement["Resource"])
+            )
+            anything = any(re.fullmatch(r"\*|.+:s3:::\*.*", resource) for resource in resources)
+            if anything:
+                known = (action for action in actions if not WITHOUT_RESOURCE.fullmatch(action))
+                yield from (f"{name}: {action} on anything" for action in known)
+
+
+def resource_grants_name_principals(template: Template) -> Iterator[str]:
+    """No policy of a resource allows everybody."""
+    for name, policy in resource_policies(template):
+        for statement in statements(policy):
+            if statement["Effect"] == "Allow" and statement["Principal"] in ("*", {"AWS": "*"}):
+                yield f"{name}: {statement.get('Sid')}"
+
+
+def endpoints_let_this_account_through_only(template: Template) -> Iterator[str]:
+    """An endpoint's policy is a limit, not a grant; without one it lets all through.
+
+    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+    """
+    own = "arn:${AWS::Partition}:s3:::strata-${Environment}-${AWS::AccountId}-"
+    for name, endpoint in of_type(template, "AWS::EC2::VPCEndpoint"):
+        if endpoint["VpcEndpointType"] == "Interface" and not endpoint.get("PrivateDnsEnabled"):
+            yield f"{name}: public DNS"
+        policy = endpoint.get("PolicyDocument")
+        if policy is None:
+            yield f"{name}: no policy"
+            continue
+        for statement in statements(policy):
+            resource = str(statement["Resource"])
+            reads_glue = "s3:::aws-glue-*/*" in resource and statement["Action"] == "s3:GetObject"
+            if not reads_glue and "aws:PrincipalAccount" not in condition_keys(statement):
+                yield f"{name}: {statement['Sid']} lets other accounts through"
+            if endpoint["VpcEndpointType"] == "Gateway" and not reads_glue and own not in resource:
+                yield f"{name}: {statement['Sid']} reaches other buckets"
+
+
+def stores_are_retained(template: Template) -> Iterator[str]:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html."""
+    for name, resource in template["Resources"].items():
+        kept = {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")} == {"Retain"}
+        if resource["Type"] in STORES and not kept:
+            yield name
+
+
+def buckets_are_encrypted_and_closed(template: Template) -> Iterator[str]:
+    """A key of KMS, no public access of the four kinds, and no request without TLS."""
+    closed = {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
+    with_tls = {
+        policy["Bucket"]["Ref"]
+        for _, policy in of_type(template, "AWS::S3::BucketPolicy")
+        for statement in statements(policy["PolicyDocument"])
+        if statement["Effect"] == "Deny"
+        and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+    }
+    for name, bucket in of_type(template, "AWS::S3::Bucket"):
+        rules = bucket.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", [{}])
+        default = rules[0].get("ServerSideEncryptionByDefault", {})
+        if default.get("SSEAlgorithm") != "aws:kms" or "KMSMasterKeyID" not in default:
+            yield f"{name}: not encrypted with a key of ours"
+        block = bucket.get("PublicAccessBlockConfiguration", {})
+        if {key for key, value in block.items() if value is True} != closed:
+            yield f"{name}: open to the public"
+        if name not in with_tls:
+            yield f"{name}: answers without TLS"
+
+
+def what_waits_is_encrypted(template: Template) -> Iterator[str]:
+    """Secrets, queues, topics, streams and trails, with keys of KMS; keys rotate."""
+    for kind, key in ENCRYPTED_BY.items():
+        yield from (name for name, found in of_type(template, kind) if key not in found)
+    for name, key in of_type(template, "AWS::KMS::Key"):
+        if key.get("EnableKeyRotation") is not True:
+            yield f"{name}: does not rotate"
+
+
+def logs_expire(template: Template) -> Iterator[str]:
+    """A log group without retention keeps everything, for ever."""
+    for name, group in of_type(template, "AWS::Logs::LogGroup"):
+        if "RetentionInDays" not in group:
+            yield name
+
+
+def exports_carry_the_environment(template: Template) -> Iterator[str]:
+    """Exports are unique in an account and a region: environments share both."""
+    for name, output in template.get("Outputs", {}).items():
+        exported = output.get("Export", {}).get("Name")
+        if exported and not str(exported.get("Fn::Sub", "")).startswith("strata-${Environment}-"):
+            yield name
+
+
+RULES: list[Rule] = [
+    no_way_to_the_internet, security_groups_name_their_peers, services_act_for_this_account_only,
+    grants_name_actions_and_resources, resource_grants_name_principals,
+    endpoints_let_this_account_through_only, stores_are_retained, buckets_are_encrypted_and_closed,
+    what_waits_is_encrypted, logs_expire, exports_carry_the_environment,
+]  # fmt: skip
