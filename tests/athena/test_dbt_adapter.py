@@ -59,6 +59,7 @@ class TestSingularTests(BaseSingularTests):
     pass
 
 
+@pytest.mark.slow
 class TestSingularTestsEphemeral(BaseSingularTestsEphemeral):
     pass
 
@@ -67,6 +68,7 @@ class TestEmpty(BaseEmpty):
     pass
 
 
+@pytest.mark.slow
 class TestEphemeral(BaseEphemeral):
     pass
 
@@ -89,6 +91,7 @@ class TestMergeExcludeColumns(BaseMergeExcludeColumns):
         return {"name": "iceberg", "models": {"+table_type": "iceberg"}}
 
 
+@pytest.mark.slow
 class TestStoreTestFailures(StoreTestFailuresAsProjectLevelOff):
     pass
 
@@ -97,5 +100,6 @@ class TestUnitTestCase(BaseUnitTestCaseInsensivity):
     pass
 
 
+@pytest.mark.slow
 class TestUnitTestInvalidInput(BaseUnitTestInvalidInput):
     pass
