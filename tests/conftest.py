@@ -1,9 +1,11 @@
 """Shared fixtures: a local AWS of the test session's own, with everything deployed."""
 
+import json
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,29 @@ def start(state: Path) -> Iterator[Lakehouse]:
         os.environ.clear()
         os.environ.update(before)
         boto3.setup_default_session()
+
+
+def wait(found: Callable[[], Any], seconds: float = 40) -> Any:
+    """What is found, as soon as it is something."""
+    deadline = time.monotonic() + seconds
+    while not (answer := found()):
+        assert time.monotonic() < deadline, f"nothing within {seconds} s"
+        time.sleep(0.1)
+    return answer
+
+
+def queue_of_topic(lakehouse: Lakehouse, topic: str) -> str:
+    """The URL of a queue that is subscribed to a topic of the environment."""
+    sns, sqs = lakehouse.client("sns"), lakehouse.client("sqs")
+    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [{**allow, "Action": "sqs:SendMessage"}]}
+    attributes = {"Policy": json.dumps(policy)}
+    url: str = sqs.create_queue(QueueName=f"of-{topic}", Attributes=attributes)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    topics = sns.get_paginator("list_topics").paginate().search("Topics[].TopicArn")
+    found = next(t for t in topics if t.endswith(f":{lakehouse.environment.resource(topic)}"))
+    sns.subscribe(TopicArn=found, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
+    return url
 
 
 def copy_project(folder: Path, parts: Iterable[str] = DBT_PROJECT) -> Path:

@@ -11,19 +11,17 @@ from __future__ import annotations
 import base64
 import json
 import os
-import time
 from datetime import datetime, timezone
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import boto3
 
 from aws_code.masking import records, rules
-from aws_code.masking.masks import Key, load_key
+from aws_code.masking.masks import Key, current_key
 
 Json = dict[str, Any]
 
-_KEY_SECONDS = 300
 #: Lambda takes no answer beyond 6 MB; a tenth is left for what stands around the records.
 _MOST_BYTES = 6 * 1024 * 1024 * 9 // 10
 
@@ -95,10 +93,4 @@ def _sources() -> dict[str, rules.Source]:
 
 
 def _key() -> Key:
-    return _key_of(int(time.time() // _KEY_SECONDS))
-
-
-@lru_cache(maxsize=1)
-def _key_of(period: int) -> Key:
-    """The key, read anew in each period: it rotates while this function lives on."""
-    return load_key(boto3.client("secretsmanager"), os.environ["MASKING_SECRET"])
+    return current_key(os.environ["MASKING_SECRET"])

@@ -16,8 +16,8 @@ from typing import Any
 from example import data, events, files, registry
 from example.data import Row
 from example.events import Event
+from local_aws.checkpoints import checkpoint_path, read_checkpoint
 from local_aws.clock import Clock
-from local_aws.firehose.workers import checkpoint_path, read_checkpoint
 from local_aws.settings import Settings
 from strata import declarations
 from strata.deploy.cdc import replication_name

@@ -19,6 +19,7 @@ from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
 _OF_ONE_METRIC = (
     "Namespace", "MetricName", "Dimensions", "Period", "Statistic", "ExtendedStatistic", "Unit",
 )  # fmt: skip
+_OF_RECORDS = {"GetRecords", "GetShardIterator", "ListShards", "PutRecord", "PutRecords"}
 
 
 def configure(settings: Settings) -> None:
@@ -59,10 +60,7 @@ def is_of_data(service: str, operation: str, path: str) -> bool:
     are most requests. `operation` is that of the header, and empty where the service has none."""
     if service == "s3":
         return "/" in path.strip("/")
-    return service in ("sts", "monitoring") or operation in _RECORDS
-
-
-_RECORDS = {"GetRecords", "GetShardIterator", "ListShards", "PutRecord", "PutRecords"}
+    return service in ("sts", "monitoring") or operation in _OF_RECORDS
 
 
 def save_control_plane() -> None:

@@ -52,9 +52,14 @@ def client(service: str) -> Any:
     return boto3.client(service)
 
 
+def schema_prefix() -> str:
+    """What stands before the project's schemas where several builds share a catalog."""
+    return os.environ.get("STRATA_SCHEMA_PREFIX", "")
+
+
 def schema(name: str) -> str:
-    """The Glue database of a schema of the project: prefixed where environments share a catalog."""
-    return os.environ.get("STRATA_SCHEMA_PREFIX", "") + name
+    """The Glue database of a schema of the project."""
+    return schema_prefix() + name
 
 
 def choose(name: str | None) -> Environment:

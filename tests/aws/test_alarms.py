@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from strata.environment import PROJECT
 from strata.ingest import jobs
 from strata.operate import builds, metrics
 from tests.aws.documented_metrics import NAMESPACES
-from tests.conftest import Lakehouse, start
+from tests.conftest import Lakehouse, queue_of_topic, start, wait
 
 Json = dict[str, Any]
 
@@ -106,15 +106,6 @@ def case(name: str) -> tuple[dict[str, float], dict[str, float]]:
     return CASES[max((prefix for prefix in CASES if name.startswith(prefix)), key=len)]
 
 
-def wait(found: Callable[[], Any], seconds: float = 20) -> Any:
-    """What is found, as soon as it is something."""
-    deadline = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < deadline, f"nothing within {seconds} s"
-        time.sleep(0.2)
-    return answer
-
-
 def wait_for(lakehouse: Lakehouse, state: str, prefix: str = "") -> None:
     """Wait until all alarms, or those whose names begin so, are in `state`."""
 
@@ -140,18 +131,7 @@ def later(lakehouse: Lakehouse, bad: bool) -> None:
 @pytest.fixture(scope="module")
 def inbox(lakehouse: Lakehouse) -> str:
     """The URL of a queue that is subscribed to the topic of the alarms."""
-    sns, sqs = lakehouse.client("sns"), lakehouse.client("sqs")
-    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Resource": "*"}
-    policy = {"Version": "2012-10-17", "Statement": [{**allow, "Action": "sqs:SendMessage"}]}
-    url: str = sqs.create_queue(QueueName="told", Attributes={"Policy": json.dumps(policy)})[
-        "QueueUrl"
-    ]
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    topics = sns.get_paginator("list_topics").paginate().search("Topics[].TopicArn")
-    name = lakehouse.environment.resource("ingestion-alerts")
-    topic = next(arn for arn in topics if arn.endswith(f":{name}"))
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["QueueArn"])
-    return url
+    return queue_of_topic(lakehouse, "ingestion-alerts")
 
 
 def test_every_alarm_goes_to_alarm_and_back(lakehouse: Lakehouse, inbox: str) -> None:

@@ -17,20 +17,11 @@ from strata.deploy import stacks
 from strata.deploy.code import Artifacts
 from strata.errors import StrataError
 from strata.ingest import stream
-from tests.conftest import Lakehouse
+from tests.conftest import Lakehouse, queue_of_topic, wait
 
 PAYMENTS, ALERTS = "ticketing.payments", "ticketing.fraud_alerts"
 NOON = datetime(2013, 5, 1, 12, tzinfo=UTC)
 CARD, EMAIL = "4111111111111234", "ada@x.example"
-
-
-def wait(found: Callable[[], Any], seconds: float = 40) -> Any:
-    """What is found, as soon as it is something."""
-    deadline = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < deadline, f"nothing within {seconds} s"
-        time.sleep(0.1)
-    return answer
 
 
 def payment(passenger: str, number: int, amount: str) -> bytes:
@@ -65,23 +56,13 @@ def queue_url(lakehouse: Lakehouse, name: str) -> str:
 @pytest.fixture(scope="module")
 def told(lakehouse: Lakehouse) -> Callable[[], list[dict[str, Any]]]:
     """What a subscriber of the alerts is told; each alert once."""
-    sns, sqs = lakehouse.client("sns"), lakehouse.client("sqs")
-    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Resource": "*"}
-    policy = {"Version": "2012-10-17", "Statement": [{**allow, "Action": "sqs:SendMessage"}]}
-    attributes = {"Policy": json.dumps(policy)}
-    queue = sqs.create_queue(QueueName="fraud-desk", Attributes=attributes)["QueueUrl"]
-    name = lakehouse.environment.resource("fraud-alerts")
-    sns.subscribe(
-        TopicArn=f"arn:aws:sns:us-east-1:000000000000:{name}", Protocol="sqs",
-        Endpoint="arn:aws:sqs:us-east-1:000000000000:fraud-desk",
-        Attributes={"RawMessageDelivery": "true"},
-    )  # fmt: skip
+    sqs, queue = lakehouse.client("sqs"), queue_of_topic(lakehouse, "fraud-alerts")
 
     def receive() -> list[dict[str, Any]]:
         messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
         for message in messages:
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return [json.loads(message["Body"]) for message in messages]
+        return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
 
     return receive
 

@@ -9,7 +9,7 @@ import itertools
 import json
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from local_aws.server import trim_behind_all
-from tests.conftest import Lakehouse
+from tests.conftest import Lakehouse, wait
 
 # Notes the numbers of each batch, then does what one of its records says.
 FUNCTION = """
@@ -38,15 +38,6 @@ def handler(event, context):
     return None
 """
 _NAMES = (f"mapped-{n}" for n in itertools.count())
-
-
-def wait(found: Callable[[], Any], seconds: float = 20) -> Any:
-    """What is found, as soon as it is something."""
-    deadline = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < deadline, f"nothing within {seconds} s"
-        time.sleep(0.05)
-    return answer
 
 
 @pytest.fixture(scope="module")

@@ -132,6 +132,8 @@ def test_a_waiting_failure_and_an_alarm_need_attention(lakehouse: Lakehouse) -> 
     screen = look(lakehouse)
     assert not screen.needs_attention
     assert monitor.Queue(name, 0) in screen.queues
+    # Files that arrive wait in a queue as well, which is no failure.
+    assert all(queue.name.endswith("-failures") for queue in screen.queues)
     sqs.send_message(QueueUrl=url, MessageBody="{}")
     screen = look(lakehouse)
     assert screen.needs_attention

@@ -2,25 +2,15 @@
 
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from local_aws import ministack
-from tests.conftest import Lakehouse
+from tests.conftest import Lakehouse, queue_of_topic, wait
 
 LABELS = "ticketing.fraud_labels"
-
-
-def wait(found: Callable[[], Any], seconds: float = 40) -> Any:
-    """What is found, as soon as it is something."""
-    deadline = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < deadline, f"nothing within {seconds} s"
-        time.sleep(0.2)
-    return answer
 
 
 def ended(lakehouse: Lakehouse, job: str, source: str | None) -> list[dict[str, Any]]:
@@ -58,16 +48,7 @@ def test_a_file_that_arrives_starts_the_job_of_its_source(lakehouse: Lakehouse) 
 
 
 def test_a_run_that_fails_is_told_to_the_topic(lakehouse: Lakehouse) -> None:
-    sns, sqs = lakehouse.client("sns"), lakehouse.client("sqs")
-    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Resource": "*"}
-    policy = {"Version": "2012-10-17", "Statement": [{**allow, "Action": "sqs:SendMessage"}]}
-    attributes = {"Policy": json.dumps(policy)}
-    queue = sqs.create_queue(QueueName="told", Attributes=attributes)["QueueUrl"]
-    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-    topics = sns.get_paginator("list_topics").paginate().search("Topics[].TopicArn")
-    name = lakehouse.environment.resource("ingestion-alerts")
-    arn = next(topic for topic in topics if topic.endswith(f":{name}"))
-    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=attributes["Attributes"]["QueueArn"])
+    sqs, queue = lakehouse.client("sqs"), queue_of_topic(lakehouse, "ingestion-alerts")
     job = lakehouse.environment.resource("landing")
     run = lakehouse.client("glue").start_job_run(JobName=job, Arguments={"--source": "no.such"})
     (message,) = wait(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))

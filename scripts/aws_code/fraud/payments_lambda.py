@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_code.fraud import alerts, state
 from aws_code.fraud.score import Payment
-from aws_code.masking.masks import Key, load_key, mask
+from aws_code.masking.masks import Key, current_key, mask
 
 Json = dict[str, Any]
 
@@ -90,9 +90,8 @@ def _arrival(record: Json, payment: Payment) -> state.Arrival:
     return state.Arrival(kinesis["sequenceNumber"], payment, stamp)
 
 
-@cache
 def _key() -> Key:
-    return load_key(_client("secretsmanager"), os.environ["MASKING_SECRET"])
+    return current_key(os.environ["MASKING_SECRET"])
 
 
 @cache

@@ -5,10 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import boto3
+
 REDACTED = "***"
+_KEY_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,16 @@ def load_key(secrets: Any, secret_id: str) -> Key:
     """Read the key from Secrets Manager: a JSON object with `version` and `key`."""
     value = json.loads(secrets.get_secret_value(SecretId=secret_id)["SecretString"])
     return Key(version=value["version"], secret=value["key"].encode())
+
+
+def current_key(secret_id: str) -> Key:
+    """The key for a function that lives on while it rotates: read anew every five minutes."""
+    return _key_of(secret_id, int(time.time() // _KEY_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _key_of(secret_id: str, period: int) -> Key:
+    return load_key(boto3.client("secretsmanager"), secret_id)
 
 
 def mask(value: str, how: str, key: Key) -> str:

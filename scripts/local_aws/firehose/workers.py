@@ -4,7 +4,6 @@
 source need not keep it.
 """
 
-import json
 import logging
 import threading
 from collections.abc import Callable
@@ -12,8 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from local_aws.checkpoints import checkpoint_path, read_checkpoint, write_checkpoint
 from local_aws.clock import Clock
-from local_aws.files import write_atomically
 from local_aws.firehose.delivery import Delivery, Record
 from local_aws.firehose.streams import DeliveryStreams
 
@@ -166,20 +165,7 @@ class Worker(threading.Thread):
         Delivery(self.stream, self._client).deliver(self._buffer)
         done = read_checkpoint(self._checkpoint)
         done |= {record.shard: record.sequence for record in self._buffer}
-        write_atomically(self._checkpoint, json.dumps(done))
+        write_checkpoint(self._checkpoint, done)
         self._buffer.clear()
         self._trim(self.stream["KinesisStreamSourceConfiguration"]["KinesisStreamARN"], done)
         self._iterators.clear()  # they count positions, which the trim has moved
-
-
-def checkpoint_path(folder: Path, stream: str) -> Path:
-    """Where a delivery stream's checkpoint lies."""
-    return folder / f"{stream}.checkpoint.json"
-
-
-def read_checkpoint(path: Path) -> dict[str, str]:
-    """The last sequence number delivered of each shard."""
-    if not path.exists():
-        return {}
-    done: dict[str, str] = json.loads(path.read_text())
-    return done

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_aws.checkpoints import checkpoint_path, read_checkpoint, write_checkpoint
 from local_aws.clock import Clock
-from local_aws.files import write_atomically
 from local_aws.lambda_streams.mapping import Json, Mapping, Record, is_enabled, mapping_of
 from local_aws.lambda_streams.shard import Answer, Batch, Shard, discarded
 
@@ -155,7 +155,7 @@ class Worker(threading.Thread):
 
     def _save(self, shard: str, sequence: str) -> None:
         self._done[shard] = sequence
-        write_atomically(self._checkpoint, json.dumps(self._done))
+        write_checkpoint(self._checkpoint, self._done)
 
     def _read(self, shard: str) -> list[Record]:
         found = self._streams.records(
@@ -252,16 +252,3 @@ class Worker(threading.Thread):
             FunctionName=self.mapping.function_arn
         )["Role"]
         return found
-
-
-def checkpoint_path(folder: Path, mapping: str) -> Path:
-    """Where the checkpoint of a mapping, by its UUID, lies."""
-    return folder / f"{mapping}.checkpoint.json"
-
-
-def read_checkpoint(path: Path) -> dict[str, str]:
-    """The last sequence number taken of each shard."""
-    if not path.exists():
-        return {}
-    done: dict[str, str] = json.loads(path.read_text())
-    return done

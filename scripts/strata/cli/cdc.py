@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from strata import console, declarations
-from strata.cli.common import AsJson, Env, declared_sources, ready
+from strata.cli.common import AsJson, Env, declared_sources, ready, run_job
 from strata.deploy.cdc import captured_systems, replication_name
 from strata.environment import Environment, client
 from strata.errors import StrataError
-from strata.ingest import cdc, jobs, landing
+from strata.ingest import cdc, landing
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -133,13 +133,12 @@ def _loaded(found: cdc.Replication, dms: Any) -> cdc.Replication:
 
 
 def _carry(tables: list[declarations.Source], environment: Environment) -> None:
-    glue, s3 = client("glue"), client("s3")
+    s3 = client("s3")
     for table in tables:
-        if not landing.waits(table, environment, s3):
+        if landing.waits(table, environment, s3):
+            run_job("landing", table, environment, {})
+        else:
             console.done(f"{table.name}: nothing waits in landing")
-            continue
-        run = jobs.follow(jobs.start("landing", table, environment, glue, {}), glue)
-        console.done(f"{table.name}: landing run {run.run_id} succeeded in {run.seconds} s")
 
 
 def _show(found: cdc.Replication) -> None:

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from local_aws.settings import Settings
-from strata import dbt, declarations, local
-from strata.environment import Environment, choose
+from strata import console, dbt, declarations, local
+from strata.environment import Environment, choose, client
+from strata.ingest import jobs
 
 Env = Annotated[
     str | None, typer.Option("--env", help="Environment: local (default), dev, prod, …")
@@ -20,6 +21,15 @@ def ready(env: str | None) -> Environment:
     if environment.is_local:
         local.require_up(Settings.from_env())
     return environment
+
+
+def run_job(
+    job: str, source: declarations.Source, environment: Environment, options: dict[str, str]
+) -> None:
+    """Run a Glue job for one source to its end; raises StrataError when it does not succeed."""
+    glue = client("glue")
+    run = jobs.follow(jobs.start(job, source, environment, glue, options), glue)
+    console.done(f"{source.name}: {job} run {run.run_id} succeeded in {run.seconds} s")
 
 
 def declared_sources() -> list[declarations.Source]:

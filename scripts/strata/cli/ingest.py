@@ -10,9 +10,9 @@ import typer
 
 from strata import console, dbt, declarations
 from strata.cli import cdc
-from strata.cli.common import Env, declared_sources, ready
-from strata.environment import Environment, client
-from strata.ingest import jobs, landing, masking_key, stream
+from strata.cli.common import Env, declared_sources, ready, run_job
+from strata.environment import client
+from strata.ingest import landing, masking_key, stream
 from strata.operate import build_lock
 
 app = typer.Typer(no_args_is_help=True, help="Bring records and files to Bronze.")
@@ -56,7 +56,7 @@ def ingest_batch(
     declared = declarations.find(declared_sources(), source, "batch")
     dropped = landing.drop(declared, files or [], environment, client("s3"))
     console.done(f"{len(dropped)} files dropped into landing")
-    _run("landing", declared, environment, {})
+    run_job("landing", declared, environment, {})
 
 
 @app.command("backfill")
@@ -77,7 +77,9 @@ def ingest_backfill(
     dropped = landing.drop(declared, files, environment, client("s3"))
     console.done(f"{len(dropped)} files dropped into landing")
     days = {"from": first, "to": last}
-    _run("landing", declared, environment, {n: f"{day:%Y-%m-%d}" for n, day in days.items() if day})
+    run_job(
+        "landing", declared, environment, {n: f"{day:%Y-%m-%d}" for n, day in days.items() if day}
+    )
     console.next_step("strata build")
 
 
@@ -96,7 +98,7 @@ def ingest_replay(
     declared = declarations.find(declared_sources(), source)
     if first is None:
         declarations.find(declared_sources(), source, "stream")
-        _run("landing", declared, environment, {"redrive": "true"})
+        run_job("landing", declared, environment, {"redrive": "true"})
         console.next_step("strata build")
         return
     until = last or first
@@ -120,7 +122,7 @@ def ingest_compact(
     """Join the small objects of a source's closed Bronze days, towards 128 to 256 MB."""
     environment = ready(env)
     declared = declarations.find(declared_sources(), source)
-    _run("compaction", declared, environment, {"before": f"{before:%Y-%m-%d}"} if before else {})
+    run_job("compaction", declared, environment, {"before": f"{before:%Y-%m-%d}"} if before else {})
 
 
 @app.command("rotate-key")
@@ -132,11 +134,3 @@ def ingest_rotate_key(env: Env = None) -> None:
     """
     version = masking_key.rotate(ready(env), client("secretsmanager"))
     console.done(f"the masking key is {version}: used by jobs at once, by streams in five minutes")
-
-
-def _run(
-    job: str, source: declarations.Source, environment: Environment, options: dict[str, str]
-) -> None:
-    glue = client("glue")
-    run = jobs.follow(jobs.start(job, source, environment, glue, options), glue)
-    console.done(f"{source.name}: {job} run {run.run_id} succeeded in {run.seconds} s")

@@ -1,4 +1,4 @@
-"""`strata publish`, `restore`, `maintain` and `monitor`: the lakehouse from day to day."""
+"""`strata publish`, `restore` and `maintain`: the tables of the lakehouse from day to day."""
 
 import json
 from collections.abc import Iterable

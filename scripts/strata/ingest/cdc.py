@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from strata.errors import StrataError
 
 _NEVER_STARTED = ("created", "ready")
-_AT_REST = (*_NEVER_STARTED, "running", "stopped", "failed", "deprovisioned")
+_AT_REST = (*_NEVER_STARTED, "stopped", "failed", "deprovisioned")
 _LOADED = "Table completed"
 _LONGEST_WAIT = 15.0
 _RUNBOOK = "see docs/cdc.md, A replication failed"
@@ -82,7 +82,7 @@ def start(found: Replication, dms: Any) -> str:
 
     Returns how it was started; empty when it runs already.
     """
-    if found.status not in _AT_REST or found.status == "running":
+    if found.status not in _AT_REST:
         return ""
     first = found.status in _NEVER_STARTED
     return _start(found, "start-replication" if first else "resume-processing", dms)
@@ -90,7 +90,7 @@ def start(found: Replication, dms: Any) -> str:
 
 def stop(found: Replication, dms: Any) -> bool:
     """Stop a replication; returns whether it ran."""
-    if found.status in _AT_REST and found.status != "running":
+    if found.status in _AT_REST:
         return False
     if found.status != "stopping":
         dms.stop_replication(ReplicationConfigArn=found.arn)

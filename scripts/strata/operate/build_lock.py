@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from strata.environment import Environment
+from strata.environment import Environment, schema_prefix
 from strata.errors import StrataError
 from strata.local import is_alive
 
@@ -35,7 +35,7 @@ def exclusive(environment: Environment, s3: Any) -> Iterator[None]:
     """
     place = {
         "Bucket": environment.bucket("artifacts"),
-        "Key": f"locks/build-{os.environ.get('STRATA_SCHEMA_PREFIX', '')}.json",
+        "Key": f"locks/build-{schema_prefix()}.json",
     }
     body = json.dumps({"user": getpass.getuser(), "host": socket.gethostname(), "pid": os.getpid()})
     held = [_acquire(place, body, s3)]

@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from strata.environment import Environment
+from strata.environment import Environment, schema_prefix
 from strata.operate import evidence
 
 
@@ -61,4 +60,4 @@ def last(environment: Environment, s3: Any, count: int = 5) -> list[Build]:
 
 
 def _folder() -> str:
-    return f"builds/{os.environ.get('STRATA_SCHEMA_PREFIX', '') or 'main'}/"
+    return f"builds/{schema_prefix() or 'main'}/"

@@ -168,15 +168,21 @@ def files(snapshot: Snapshot | None, clients: Clients) -> Iterator[DataFile]:
             yield entry.data_file
 
 
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """The parts of `s3://<bucket>/<key>`."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
 def delete_object(uri: str, clients: Clients) -> None:
     """Delete an object; PyArrow would leave a folder's marker in its place."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    bucket, key = bucket_and_key(uri)
     clients.s3.delete_object(Bucket=bucket, Key=key)
 
 
 def delete_folder(location: str, clients: Clients) -> None:
     """Delete every object under a location, which nothing may need any more."""
-    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    bucket, prefix = bucket_and_key(location)
     listed = clients.s3.get_paginator("list_objects_v2")
     for page in listed.paginate(Bucket=bucket, Prefix=f"{prefix}/"):
         keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]

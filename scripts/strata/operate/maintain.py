@@ -211,7 +211,7 @@ def _orphans(table: Table, policy: Policy, clients: Clients) -> Iterator[int]:
                 needed.add(manifest.manifest_path)
                 entries = manifest.fetch_manifest_entry(clients.io)
                 needed |= {entry.data_file.file_path for entry in entries}
-    bucket, _, prefix = table.location.removeprefix("s3://").partition("/")
+    bucket, prefix = iceberg.bucket_and_key(table.location)
     listed = clients.s3.get_paginator("list_objects_v2")
     for page in listed.paginate(Bucket=bucket, Prefix=f"{prefix}/"):
         for item in page.get("Contents", []):

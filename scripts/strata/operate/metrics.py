@@ -1,10 +1,9 @@
 """Strata's own CloudWatch metrics, which no service of AWS has. `infra/` has their alarms."""
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
-from strata.environment import Environment
+from strata.environment import Environment, schema_prefix
 from strata.operate.builds import Build
 from strata.operate.monitor import Freshness
 
@@ -24,7 +23,7 @@ def publish_build(build: Build, environment: Environment, cloudwatch: Any) -> No
     failed = sum(count for status, count in build.nodes.items() if status in _FAILED)
     dimensions = {
         "Environment": environment.name,
-        "Schemas": os.environ.get("STRATA_SCHEMA_PREFIX") or "main",
+        "Schemas": schema_prefix() or "main",
     }
     value = failed or int(not build.succeeded)
     _put([_datum("DbtFailures", value, "Count", dimensions)], cloudwatch)

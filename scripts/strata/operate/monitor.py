@@ -18,6 +18,7 @@ Client = Callable[[str], Any]
 
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 _AT_ONCE = 8
+_FAILURES = "-failures"
 _METRICS = timedelta(minutes=15)
 
 
@@ -211,14 +212,15 @@ def _runs(environment: Environment, glue: Any) -> list[Run]:
 
 
 def _queues(environment: Environment, sqs: Any) -> list[Queue]:
-    """Every queue of the environment: Strata has queues for failures only."""
+    """The environment's queues of failures; files that arrive wait in another one."""
     attribute = "ApproximateNumberOfMessages"
     pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=environment.resource(""))
     urls = [url for page in pages for url in page.get("QueueUrls", [])]
     return [
         Queue(url.rsplit("/", 1)[1], int(found["Attributes"][attribute]))
         for url in urls
-        if (found := sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute]))
+        if url.endswith(_FAILURES)
+        and (found := sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute]))
     ]
 
 
