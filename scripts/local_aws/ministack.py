@@ -5,10 +5,10 @@ MiniStack reads its settings when it is imported, so `configure` comes before `l
 
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -154,12 +154,13 @@ class Streams:
 
     def records(self, arn: str, shard: str, after: str, limit: int) -> list[dict[str, Any]]:
         """Up to `limit` records behind the sequence number `after`; `Data` is base64."""
-        behind = (r for r in self._records(arn, shard) if r["SequenceNumber"] > after)
-        return list(islice(behind, limit))
+        records = self._shards(arn)[shard]["records"]
+        start = _behind(records, after)
+        return list(records[start : start + limit])
 
     def last(self, arn: str, shard: str) -> str:
         """The newest sequence number of a shard, empty where it has no record."""
-        records = self._records(arn, shard)
+        records = self._shards(arn)[shard]["records"]
         return records[-1]["SequenceNumber"] if records else ""
 
     def trim(self, arn: str, done: dict[str, str]) -> None:
@@ -169,11 +170,7 @@ class Streams:
         """
         for shard, sequence in done.items():
             records = self._shards(arn)[shard]["records"]
-            while records and records[0]["SequenceNumber"] <= sequence:
-                records.pop(0)
-
-    def _records(self, arn: str, shard: str) -> list[dict[str, Any]]:
-        return list(self._shards(arn)[shard]["records"])
+            del records[: _behind(records, sequence)]
 
     def _shards(self, arn: str) -> dict[str, Any]:
         from ministack.services import kinesis
@@ -183,6 +180,11 @@ class Streams:
                 shards: dict[str, Any] = stream["shards"]
                 return shards
         return {}
+
+
+def _behind(records: list[dict[str, Any]], sequence: str) -> int:
+    """The place of the first record behind a sequence number: a shard's records are in its order."""
+    return bisect_right(records, sequence, key=lambda record: record["SequenceNumber"])
 
 
 def drop_iterator(used: str) -> None:

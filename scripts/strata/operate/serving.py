@@ -149,7 +149,7 @@ def _only(metadata: TableMetadata, snapshot_id: int) -> TableMetadata:
 
 def _publication(gold: Table, snapshot_id: int, table: str, invocation: str) -> Publication:
     """A publication; its file's name follows from what it shows, so a repetition replaces it."""
-    bucket = gold.location.removeprefix("s3://").partition("/")[0]
+    bucket, _ = iceberg.bucket_and_key(gold.location)
     number = uuid.uuid5(uuid.UUID(str(gold.metadata.table_uuid)), str(snapshot_id))
     return Publication(
         snapshot_id=snapshot_id,
