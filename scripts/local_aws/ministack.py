@@ -194,7 +194,7 @@ def drop_iterator(used: str) -> None:
     """
     from ministack.services import kinesis
 
-    _act_for_the_account()
+    act_for_the_account()
     with suppress(KeyError):
         del kinesis._shard_iterators[used]
 
@@ -203,7 +203,7 @@ def emit_event(detail_type: str, source: str, detail: dict[str, Any]) -> None:
     """Put an event of an AWS service (`aws.glue`) on the default bus, which PutEvents refuses."""
     from ministack.services import eventbridge
 
-    _act_for_the_account()
+    act_for_the_account()
     entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail)}
     eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
@@ -243,8 +243,11 @@ def act_as(role: str) -> tuple[str, str, str]:
     return access_key, secret_key, token
 
 
-def _act_for_the_account() -> None:
-    """MiniStack finds the account's resources by the request that its thread serves."""
+def act_for_the_account() -> None:
+    """Make this thread's (or task's) calls those of the account.
+
+    MiniStack finds the account's resources by the request that its thread serves.
+    """
     from ministack.core import responses
 
     responses.set_request_account_id(ACCOUNT)

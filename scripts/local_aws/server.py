@@ -12,19 +12,22 @@ import boto3
 import uvicorn
 from botocore.config import Config
 
-from local_aws import ministack
+from local_aws import iam, ministack
 from local_aws.clock import Clock
 from local_aws.cloudwatch import evaluation
 from local_aws.dms.service import DmsService
-from local_aws.dms.store import Store
+from local_aws.dms.store import Store as DmsStore
 from local_aws.dms.workers import Workers
 from local_aws.firehose.streams import DeliveryStreams
 from local_aws.firehose.workers import FirehoseWorkers
 from local_aws.gateway import Asgi, Gateway, JsonService
 from local_aws.glue.catalog import GlueCatalog
+from local_aws.glue.governed import GovernedCatalog
 from local_aws.glue.jobs import GlueJobs
 from local_aws.glue.service import GlueService
 from local_aws.glue.triggers import GlueTriggers
+from local_aws.lake_formation.service import LakeFormation
+from local_aws.lake_formation.store import Store
 from local_aws.lambda_streams.workers import LambdaStreams
 from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
 
@@ -58,9 +61,12 @@ def application(settings: Settings) -> Asgi:
     job_state = settings.state / "glue" / "jobs.db"
     jobs = GlueJobs(job_state, clock.now, client, settings.endpoint, ministack.emit_event)
     triggers = GlueTriggers(job_state, clock.now, jobs, ministack.next_cron)
-    glue = GlueService(catalog, jobs, triggers)
+    permissions = Store(settings.state / "lake_formation.json")
+    governed = GovernedCatalog(catalog, permissions)
+    glue = GlueService(governed, jobs, triggers)
     athena = AthenaService(
-        catalog=catalog,
+        catalog=governed,
+        governance=governed,
         s3=client("s3"),
         disk_path=ministack.object_path,
         clock=clock.now,
@@ -79,16 +85,20 @@ def application(settings: Settings) -> Asgi:
     mappings = LambdaStreams(kinesis, settings.state / "lambda_streams", clock, client, of_role)
     trim = trim_behind_all(kinesis, mappings)
     workers = FirehoseWorkers(streams, firehose_state, clock, client, trim, ministack.drop_iterator)
-    store = Store(settings.state / "dms" / "dms.json")
+    store = DmsStore(settings.state / "dms" / "dms.json")
     databases = settings.state / "sources"
     replications = Workers(store, databases, clock, lambda role: of_role(role, "s3"))
     dms = DmsService(store, replications, clock.now, f"arn:aws:dms:{REGION}:{ACCOUNT}")
     alarms = evaluation.AlarmEvaluation(client, clock.now)
     ministack.keep_alarms(clock.now, evaluation.check)
+    lake_formation = LakeFormation(permissions)
     register(athena, glue, streams, dms)
     own: dict[str, JsonService] = {"athena": athena, "glue": glue, "firehose": streams, "dms": dms}
-    saver = Saver()
-    gateway = Gateway(own, fallback, saver.note)
+    own["lakeformation"] = lake_formation
+    asked = iam.Record(settings.state / "control" / "asked_of_iam.json")
+    asked.install()
+    saver = Saver(asked)
+    gateway = Gateway(own, fallback, saver.note, iam.identify)
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:
@@ -160,8 +170,9 @@ class Saver:
     A `kill -9` loses at most its last seconds, and the metrics since; data is on disk already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, asked: iam.Record) -> None:
         self._is_changed = True
+        self._asked = asked
 
     def note(self, service: str, operation: str, path: str) -> None:
         """Take note of a request to MiniStack."""
@@ -174,6 +185,7 @@ class Saver:
             if self._is_changed:
                 self._is_changed = False
                 await asyncio.to_thread(ministack.save_control_plane)
+            await asyncio.to_thread(self._asked.save)
 
 
 def _with_background(app: Asgi, background: Any) -> Asgi:
