@@ -18,7 +18,11 @@ Created = tuple[str, Json]
 
 
 def register(
-    athena: JsonService, glue: JsonService, firehose: DeliveryStreams, dms: JsonService
+    athena: JsonService,
+    glue: JsonService,
+    firehose: DeliveryStreams,
+    dms: JsonService,
+    lake_formation: JsonService,
 ) -> None:
     """Make MiniStack's CloudFormation create what our own services have, here."""
     from ministack.services.cloudformation import provisioners
@@ -31,6 +35,7 @@ def register(
             "AWS::Glue::Trigger": _glue_trigger(glue),
             "AWS::KinesisFirehose::DeliveryStream": _delivery_stream(firehose),
             "AWS::DynamoDB::Table": _expiring_table(),
+            "AWS::LakeFormation::Resource": _registered_location(lake_formation),
             "AWS::DMS::Endpoint": _dms_resource(dms, "Endpoint"),
             "AWS::DMS::ReplicationConfig": _dms_resource(dms, "ReplicationConfig"),
         }
@@ -100,6 +105,22 @@ def _delivery_stream(firehose: DeliveryStreams) -> dict[str, Callable[..., Any]]
 
     def delete(physical_id: str, props: Json) -> None:
         _ignore_missing(lambda: firehose.delete(physical_id))
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _registered_location(lake_formation: JsonService) -> dict[str, Callable[..., Any]]:
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        lake_formation.handle("RegisterResource", props)
+        return props["ResourceArn"], {}
+
+    def update(physical_id: str, old: Json, new: Json, stack_name: str) -> Created:
+        delete(physical_id, old)
+        return create("", new, stack_name)
+
+    def delete(physical_id: str, props: Json) -> None:
+        payload = {"ResourceArn": physical_id}
+        _ignore_missing(lambda: lake_formation.handle("DeregisterResource", payload))
 
     return {"create": create, "update": update, "delete": delete}
 

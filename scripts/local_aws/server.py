@@ -92,7 +92,7 @@ def application(settings: Settings) -> Asgi:
     alarms = evaluation.AlarmEvaluation(client, clock.now)
     ministack.keep_alarms(clock.now, evaluation.check)
     lake_formation = LakeFormation(permissions)
-    register(athena, glue, streams, dms)
+    register(athena, glue, streams, dms, lake_formation)
     own: dict[str, JsonService] = {"athena": athena, "glue": glue, "firehose": streams, "dms": dms}
     own["lakeformation"] = lake_formation
     asked = iam.Record(settings.state / "control" / "asked_of_iam.json")

@@ -61,16 +61,14 @@ class LakeFormation:
     def deregister_resource(self, payload: Json) -> Json:
         """Forget a location; raises EntityNotFoundException."""
         with self._store.change("locations") as locations:
-            _find(locations, payload["ResourceArn"], "Resource is not registered")
+            _find(locations, payload["ResourceArn"], "Resource not found")
             del locations[payload["ResourceArn"]]
         return {}
 
     def describe_resource(self, payload: Json) -> Json:
         """One location; raises EntityNotFoundException."""
         locations = self._store.read("locations")
-        return {
-            "ResourceInfo": _find(locations, payload["ResourceArn"], "Resource is not registered")
-        }
+        return {"ResourceInfo": _find(locations, payload["ResourceArn"], "Resource not found")}
 
     def list_resources(self, payload: Json) -> Json:
         """The locations."""

@@ -11,11 +11,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.settings import Settings
 from strata import console, dbt, docs, doctor, query
-from strata.cli import catalog, ingest, local, monitor, operate
+from strata.cli import catalog, govern, ingest, local, monitor, operate
 from strata.cli.common import AsJson, Env, declared_sources, ready
 from strata.cli.deploy import deploy_all
-from strata.environment import client, shell_exports
+from strata.environment import acting_as, build_role, client, shell_exports
 from strata.errors import StrataError
+from strata.governance import declared
 from strata.operate import build_lock, builds, metrics
 from strata.operate.cost import price
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(ingest.app, name="ingest")
+app.add_typer(govern.app, name="govern")
 app.add_typer(operate.maintain_app, name="maintain")
 app.command("publish")(operate.publish)
 app.command("restore")(operate.restore)
@@ -105,12 +107,18 @@ def docs_command(env: Env = None) -> None:
 @app.command("query")
 def query_command(
     sql: Annotated[str, typer.Argument(help="Athena SQL, one statement")],
+    reader: Annotated[
+        str | None, typer.Option("--as", help="Run it as a reader: analyst, …, with its rights.")
+    ] = None,
     env: Env = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a query through Athena and print its rows, the bytes it scanned and their price."""
-    ready(env)
-    result = query.run(sql, client("athena"))
+    environment = ready(env)
+    role = declared.find(reader).role if reader else None
+    with acting_as(role, environment):
+        work_group = f"{query.WORK_GROUP}-{role}" if role else query.WORK_GROUP
+        result = query.run(sql, client("athena"), work_group)
     if as_json:
         print(json.dumps([dict(zip(result.columns, row, strict=True)) for row in result.rows]))
         return
@@ -131,9 +139,11 @@ def build_command(context: typer.Context, env: Env = None) -> None:
     CloudWatch, for the alarm.
     """
     environment = ready(env)
-    s3 = client("s3")
-    tell = partial(metrics.publish_build, environment=environment, cloudwatch=client("cloudwatch"))
-    with build_lock.exclusive(environment, s3), builds.recorded(environment, s3, tell):
-        dbt.run(["build", *context.args])
+    with acting_as(build_role(), environment):
+        s3 = client("s3")
+        cloudwatch = client("cloudwatch")
+        tell = partial(metrics.publish_build, environment=environment, cloudwatch=cloudwatch)
+        with build_lock.exclusive(environment, s3), builds.recorded(environment, s3, tell):
+            dbt.run(["build", *context.args])
     console.next_step("strata publish: consumers see it")
     console.next_step('strata docs, or query with any Athena client: eval "$(strata env)"')

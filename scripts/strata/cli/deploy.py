@@ -2,8 +2,11 @@
 
 from strata import console, declarations
 from strata.cli.catalog import apply_catalog
+from strata.cli.govern import apply_governance
 from strata.deploy import cdc, code, stacks
 from strata.environment import Environment, client
+from strata.governance.declared import readers
+from strata.governance.stacks import governance_stack, reader_stacks
 
 
 def deploy_all(environment: Environment, sources: list[declarations.Source]) -> None:
@@ -21,8 +24,12 @@ def deploy_all(environment: Environment, sources: list[declarations.Source]) -> 
         deploy(stack)
     if stacks.has_audit(environment):
         deploy(stacks.audit_stack(environment))
+    deploy(governance_stack(environment))
+    for stack in reader_stacks(readers(), environment):
+        deploy(stack)
     # Firehose reads the Glue tables of the sources that it converts: they come before the streams.
     apply_catalog(sources, environment, allow_breaking=False)
+    apply_governance(environment, quiet=True)
     for source in sources:
         if source.ingest == "stream":
             deploy(stacks.source_stack(source, environment))
