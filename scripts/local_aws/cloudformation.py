@@ -35,6 +35,7 @@ def register(
             "AWS::Glue::Trigger": _glue_trigger(glue),
             "AWS::KinesisFirehose::DeliveryStream": _delivery_stream(firehose),
             "AWS::DynamoDB::Table": _expiring_table(),
+            "AWS::IAM::Role": _bounded_role(),
             "AWS::LakeFormation::Resource": _registered_location(lake_formation),
             "AWS::DMS::Endpoint": _dms_resource(dms, "Endpoint"),
             "AWS::DMS::ReplicationConfig": _dms_resource(dms, "ReplicationConfig"),
@@ -159,6 +160,26 @@ def _expiring_table() -> Json:
         return expiring(table["update"](physical_id, old, new, *others), new)
 
     return {**table, "create": create, "update": update}
+
+
+def _bounded_role() -> Json:
+    """MiniStack's role, with the permissions boundary that its templates drop."""
+    from ministack.services import iam
+    from ministack.services.cloudformation import provisioners
+
+    role = provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"]
+
+    def bounded(made: Created, props: Json) -> Created:
+        iam._roles[made[0]]["PermissionsBoundary"] = props.get("PermissionsBoundary")
+        return made
+
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        return bounded(role["create"](logical_id, props, stack_name), props)
+
+    def update(physical_id: str, old: Json, new: Json, *others: str) -> Created:
+        return bounded(role["update"](physical_id, old, new, *others), new)
+
+    return {**role, "create": create, "update": update}
 
 
 def _dms_resource(dms: JsonService, kind: str) -> dict[str, Callable[..., Any]]:

@@ -59,17 +59,18 @@ def identify(scope: Mapping[str, Any], headers: Mapping[str, bytes], body: bytes
 
 
 class Record:
-    """What identities other than the account asked IAM for: each identity, action and resource once.
+    """What identities other than the account asked IAM for, and what it answered.
 
     It holds the calls to every service of the local AWS, and those that services make on behalf of
-    a caller. `path` keeps it, as JSON, for whoever compares it with the policies.
+    a caller: each identity, action, decision and resource once, of a folder of objects or tables the
+    first. `path` keeps it, as JSON, for whoever compares it with the policies.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         kept = json.loads(path.read_text()) if path.exists() else []
-        self._asked = {tuple(entry) for entry in kept}
+        self._asked = {(*entry[:3], _folder(entry[3])): entry[3] for entry in kept}
         self._is_saved = True
 
     def install(self) -> None:
@@ -92,7 +93,7 @@ class Record:
             if self._is_saved:
                 return
             self._is_saved = True
-            listed = sorted(self._asked)
+            listed = sorted([*place[:3], resource] for place, resource in self._asked.items())
         write_atomically(self._path, json.dumps(listed))
 
     def _note(self, access_key: str, action: str, resource: str, denied: Any) -> None:
@@ -101,10 +102,17 @@ class Record:
         identity = iam_evaluator.resolve_caller_identity(access_key)
         if identity is None:
             return
-        entry = (_iam_arn(identity["userArn"]), action, resource, "denied" if denied else "allowed")
+        decision = "denied" if denied else "allowed"
+        place = (_iam_arn(identity["userArn"]), action, decision, _folder(resource))
         with self._lock:
-            self._is_saved &= entry in self._asked
-            self._asked.add(entry)
+            if place not in self._asked:
+                self._asked[place] = resource
+                self._is_saved = False
+
+
+def _folder(resource: str) -> str:
+    """The first two parts of a resource's path."""
+    return "/".join(resource.split("/")[:3])
 
 
 def _iam_arn(arn: str) -> str:

@@ -98,10 +98,10 @@ def deploy_command(env: Env = None) -> None:
 
 @app.command("docs")
 def docs_command(env: Env = None) -> None:
-    """Make the lineage docs: one static page, and column-level lineage beside it."""
+    """Make the docs: one static page, column-level lineage and the data classification beside it."""
     ready(env)
     page = docs.generate()
-    console.done(f"{page} and {page.parent / 'lineage'}")
+    console.done(f"{page}, {page.parent / 'lineage'}, {page.parent / 'classification.html'}")
 
 
 @app.command("query")

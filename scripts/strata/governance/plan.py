@@ -6,7 +6,7 @@ grants of the environment's own roles. Each step can be repeated after a kill.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -149,14 +149,19 @@ class Planner:
     # Tables
 
     def _present_tables(self) -> list[Table]:
-        """The declared tables that are in Glue."""
-        present = set()
+        """The declared tables that are in Glue, with the declared columns that they have there."""
+        present: dict[tuple[str, str], set[str]] = {}
         for database in sorted({table.database for table in self._tables}):
             if self._database(database) is None:
                 continue
             pages = self._glue.get_paginator("get_tables").paginate(DatabaseName=database)
-            present |= {(database, entry["Name"]) for p in pages for entry in p["TableList"]}
-        return [table for table in self._tables if (table.database, table.name) in present]
+            for entry in (entry for page in pages for entry in page["TableList"]):
+                present[database, entry["Name"]] = _columns(entry)
+        return [
+            replace(table, columns={c: k for c, k in table.columns.items() if c in columns})
+            for table in self._tables
+            if (columns := present.get((table.database, table.name)))
+        ]
 
     def _of_table(self, table: Table) -> list[Change]:
         named = {"DatabaseName": table.database, "Name": table.name}
@@ -302,6 +307,11 @@ class Planner:
                 raise StrataError(f"Lake Formation: {failures[0]['Error']['ErrorMessage']}", "")
 
         return call
+
+
+def _columns(entry: Json) -> set[str]:
+    listed = [*entry["StorageDescriptor"].get("Columns", []), *entry.get("PartitionKeys", [])]
+    return {column["Name"].lower() for column in listed}
 
 
 def _is_ours(key: str) -> bool:
