@@ -17,7 +17,9 @@ Rule = Callable[[Template], Iterator[str]]
 # function's role; that iam:PassRole cannot cross accounts protects these roles.
 WITHOUT_SOURCE = {"lambda.amazonaws.com", "glue.amazonaws.com"}
 # The Service Authorization Reference lists no resource type for these.
-WITHOUT_RESOURCE = re.compile(r"ec2:Describe[A-Za-z]+|cloudwatch:PutMetricData")
+WITHOUT_RESOURCE = re.compile(
+    r"ec2:Describe[A-Za-z]+|cloudwatch:PutMetricData|lakeformation:GetDataAccess"
+)
 WAYS_OUT = {
     "AWS::EC2::CarrierGateway", "AWS::EC2::EIP", "AWS::EC2::EgressOnlyInternetGateway",
     "AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::TransitGatewayAttachment",
@@ -81,12 +83,13 @@ def statements(policy: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def identity_policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The policies of what acts."""
+    """The policies of what acts; a boundary is a limit and grants nothing."""
     for name, role in of_type(template, "AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group"):
         for policy in role.get("Policies", []):
             yield name, policy["PolicyDocument"]
     for name, policy in of_type(template, "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
-        yield name, policy["PolicyDocument"]
+        if not name.endswith("Boundary"):
+            yield name, policy["PolicyDocument"]
 
 
 def resource_policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -135,7 +135,7 @@ def _set(variables: Mapping[str, str | None]) -> None:
 def build_role() -> str | None:
     """The role that builds run as: `STRATA_ROLE`, which the laptop sets. In an account there is none
     by default: whoever builds is the role already."""
-    return os.environ.get("STRATA_ROLE") or None
+    return None if schema_prefix() else os.environ.get("STRATA_ROLE") or None
 
 
 def local_variables(settings: Settings) -> dict[str, str]:

@@ -63,6 +63,7 @@ def test_each_stack_comes_after_those_whose_exports_itimports(
     network = stacks.Stack("strata-dev-network", "network.yaml", {})
     monkeypatch.setattr(deploy, "client", lambda service: None)
     monkeypatch.setattr(deploy, "apply_catalog", lambda *given, **named: None)
+    monkeypatch.setattr(deploy, "apply_governance", lambda *given, **named: None)
     monkeypatch.setattr(deploy.code, "upload", lambda *given: Artifacts("a", "b", "c"))
     monkeypatch.setattr(stacks, "network_stack", lambda *given: network)
     monkeypatch.setattr(stacks, "deploy", lambda stack, aws: deployed.append(stack.template))
