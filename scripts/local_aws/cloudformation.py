@@ -27,6 +27,7 @@ def register(
     """Make MiniStack's CloudFormation create what our own services have, here."""
     from ministack.services.cloudformation import provisioners
 
+    _complete_buckets()
     provisioners._RESOURCE_HANDLERS.update(
         {
             "AWS::CloudWatch::Alarm": _alarm(),
@@ -160,6 +161,28 @@ def _expiring_table() -> Json:
         return expiring(table["update"](physical_id, old, new, *others), new)
 
     return {**table, "create": create, "update": update}
+
+
+def _complete_buckets() -> None:
+    """Give MiniStack's buckets the default encryption that its templates drop."""
+    from ministack.services import s3
+    from ministack.services.cloudformation import provisioners
+
+    def encryption(props: Json) -> bytes:
+        (rule,) = props["ServerSideEncryptionConfiguration"]
+        default = rule["ServerSideEncryptionByDefault"]
+        key = default.get("KMSMasterKeyID", "")
+        return (
+            "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>"
+            f"<SSEAlgorithm>{default['SSEAlgorithm']}</SSEAlgorithm>"
+            f"<KMSMasterKeyID>{key}</KMSMasterKeyID></ApplyServerSideEncryptionByDefault>"
+            f"<BucketKeyEnabled>{str(rule.get('BucketKeyEnabled', False)).lower()}</BucketKeyEnabled>"
+            "</Rule></ServerSideEncryptionConfiguration>"
+        ).encode()
+
+    own = ("BucketEncryption", encryption, s3._put_bucket_encryption, s3._delete_bucket_encryption)
+    known = [entry for entry in provisioners._S3_BUCKET_CONFIGURATIONS if entry[0] != own[0]]
+    provisioners._S3_BUCKET_CONFIGURATIONS = (*known, own)
 
 
 def _bounded_role() -> Json:

@@ -13,6 +13,8 @@ from local_aws.files import write_atomically
 from local_aws.ministack import act_for_the_account
 from local_aws.settings import REGION
 
+_WITH_KEY = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
+
 
 class IamCaller:
     """A user or a role's session, known by its access key.
@@ -74,16 +76,23 @@ class Record:
         self._is_saved = True
 
     def install(self) -> None:
-        """Take note of every decision of MiniStack's evaluator from now on."""
+        """Take note of every decision of MiniStack's evaluator from now on, and let S3 ask for the
+        key of an encrypted bucket on behalf of whoever reads or writes an object."""
         from ministack.core import iam_evaluator
 
         decide = iam_evaluator.enforce
 
         def enforce(access_key: str, action: str, service: str, region: str, **given: Any) -> Any:
+            resource = given.get("resource_arn", "*")
             denied = decide(access_key, action, service, region, **given)
-            if not iam_evaluator.is_root_access_key(access_key or ""):
-                self._note(access_key, action, given.get("resource_arn", "*"), denied)
-            return denied
+            if iam_evaluator.is_root_access_key(access_key or ""):
+                return denied
+            self._note(access_key, action, resource, denied)
+            if denied or not (key := _key_of(action, resource)):
+                return denied
+            through = {"kms:ViaService": f"s3.{region}.amazonaws.com"}
+            return enforce(access_key, _WITH_KEY[action], "kms", region, resource_arn=key,
+                           service_context=through)  # fmt: skip
 
         iam_evaluator.enforce = enforce
 
@@ -108,6 +117,22 @@ class Record:
             if place not in self._asked:
                 self._asked[place] = resource
                 self._is_saved = False
+
+
+def _key_of(action: str, resource: str) -> str | None:
+    """The KMS key of the bucket of an object that is read or written.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    from ministack.services import s3
+
+    if action not in _WITH_KEY:
+        return None
+    bucket = resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+    key: str | None = s3._bucket_default_sse_headers(bucket).get(
+        "x-amz-server-side-encryption-aws-kms-key-id"
+    )
+    return key
 
 
 def _folder(resource: str) -> str:
