@@ -53,6 +53,7 @@ def handler(event: Json, context: Any) -> Json:
         answers.append(answer)
     if unreadable:
         _keep_in_landing(source.location, event["invocationId"], unreadable)
+    print(json.dumps({"records": len(answers), "unreadable": len(unreadable)}))
     return {"records": answers}
 
 

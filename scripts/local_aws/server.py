@@ -18,13 +18,17 @@ from local_aws.cloudwatch import evaluation
 from local_aws.dms.service import DmsService
 from local_aws.dms.store import Store
 from local_aws.dms.workers import Workers
+from local_aws.firehose import workers as firehose
 from local_aws.firehose.streams import DeliveryStreams
 from local_aws.firehose.workers import FirehoseWorkers
+from local_aws.functions import Functions
 from local_aws.gateway import Asgi, Gateway, JsonService
 from local_aws.glue.catalog import GlueCatalog
 from local_aws.glue.jobs import GlueJobs
 from local_aws.glue.service import GlueService
 from local_aws.glue.triggers import GlueTriggers
+from local_aws.kinesis import Streams
+from local_aws.lambda_streams import workers as lambda_streams
 from local_aws.lambda_streams.workers import LambdaStreams
 from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
 
@@ -74,11 +78,16 @@ def application(settings: Settings) -> Asgi:
         firehose_state / "streams.json", clock.now, f"arn:aws:firehose:{REGION}:{ACCOUNT}"
     )
     fallback = ministack.load()
-    kinesis = ministack.Streams()
+    kinesis, functions = Streams(), Functions()
     of_role = client_of_role(settings.endpoint)
-    mappings = LambdaStreams(kinesis, settings.state / "lambda_streams", clock, client, of_role)
+    mappings = LambdaStreams(
+        settings.state / "lambda_streams",
+        lambda_streams.World(kinesis, functions, clock, of_role, ministack.record_metric),
+    )
     trim = trim_behind_all(kinesis, mappings)
-    workers = FirehoseWorkers(streams, firehose_state, clock, client, trim, ministack.drop_iterator)
+    workers = FirehoseWorkers(
+        streams, firehose_state, firehose.World(kinesis, clock, client, functions.invoke, trim)
+    )
     store = Store(settings.state / "dms" / "dms.json")
     databases = settings.state / "sources"
     replications = Workers(store, databases, clock, lambda role: of_role(role, "s3"))
@@ -143,7 +152,7 @@ def client_of_role(endpoint: str) -> Callable[[str, str], Any]:
 
 
 def trim_behind_all(
-    kinesis: ministack.Streams, mappings: LambdaStreams
+    kinesis: Streams, mappings: LambdaStreams
 ) -> Callable[[str, dict[str, str]], None]:
     """A function that drops the records that Firehose delivered and every mapping took."""
 
