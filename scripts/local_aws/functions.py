@@ -1,7 +1,6 @@
 """MiniStack's Lambda functions, as the services of this process invoke them: without a request."""
 
-import asyncio
-import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +11,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """What an invocation gave: the payload, its bytes, and the kind of error if the function failed.
+    """What an invocation gave: the payload, and the kind of error if the function failed.
 
     `was_invoked` is false where Lambda itself refused: the function is throttled or missing; the
     payload says why.
     """
 
-    payload: object = None
+    payload: Any = None
     error: str | None = None
     was_invoked: bool = True
-    size: int = 0
 
 
 class Functions:
@@ -38,10 +36,18 @@ class Functions:
         from ministack.services import lambda_svc
 
         ministack.act_for_the_account()
-        name, qualifier = lambda_svc._resolve_name_and_qualifier(arn)
-        status, headers, body = asyncio.run(lambda_svc._invoke(name, event, {}, qualifier))
-        error = headers.get("X-Amz-Function-Error")
-        return Answer(json.loads(body or b"null"), error, status == 200, len(body))
+        record, config, name = lambda_svc._get_func_record_for_ref(arn)
+        if not record:
+            return Answer(f"there is no function {arn}", was_invoked=False)
+        started = time.monotonic()
+        result = lambda_svc._execute_function_with_config_scope(
+            {**record, "config": {**config, "FunctionArn": arn}}, event
+        )
+        failed, throttled = bool(result.get("error")), bool(result.get("throttle"))
+        milliseconds = (time.monotonic() - started) * 1000
+        lambda_svc._emit_lambda_metrics(name, milliseconds, failed, throttled)
+        error = (result.get("function_error") or "Unhandled") if failed else None
+        return Answer(result.get("body"), error, not throttled)
 
     def role(self, arn: str) -> str:
         """The ARN of a function's role; raises KeyError for a function that is not there."""

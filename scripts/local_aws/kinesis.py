@@ -7,7 +7,7 @@ A shard's records are in the order of their sequence numbers, which is that of t
 import threading
 import time
 from bisect import bisect_left, bisect_right
-from typing import Any
+from typing import Any, Protocol
 
 Json = dict[str, Any]
 
@@ -66,6 +66,30 @@ class Streams:
                 shards: Json = stream["shards"]
                 return shards
         return {}
+
+
+class Reader(Protocol):
+    """A service that reads streams and remembers where it is."""
+
+    def taken(self, stream_arn: str) -> list[dict[str, str]]:
+        """How far each of its readers of a stream is, by shard."""
+
+
+class Trim:
+    """Drops the records of a stream that all of its readers have done with.
+
+    A stream that nobody reads, or a shard, keeps its records for their retention.
+    """
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self.readers: list[Reader] = []
+
+    def __call__(self, arn: str) -> None:
+        """Trim a stream; a reader calls it when it has done with records."""
+        done = [each for reader in self.readers for each in reader.taken(arn)]
+        shards = {shard for each in done for shard in each}
+        self._streams.trim(arn, {s: min(each.get(s, "") for each in done) for s in shards})
 
 
 def _behind(records: list[Json], sequence: str) -> int:

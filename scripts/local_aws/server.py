@@ -1,8 +1,10 @@
 """Puts the local AWS together and serves it."""
 
 import asyncio
+import gc
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
@@ -27,12 +29,12 @@ from local_aws.glue.catalog import GlueCatalog
 from local_aws.glue.jobs import GlueJobs
 from local_aws.glue.service import GlueService
 from local_aws.glue.triggers import GlueTriggers
-from local_aws.kinesis import Streams
+from local_aws.kinesis import Streams, Trim
 from local_aws.lambda_streams import workers as lambda_streams
 from local_aws.lambda_streams.workers import LambdaStreams
 from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
 
-_SAVE_SECONDS = 3
+_SAVE_SECONDS, _SAVE_SHARE = 3, 20
 log = logging.getLogger("local_aws")
 
 
@@ -41,8 +43,12 @@ def run(settings: Settings) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     settings.state.mkdir(parents=True, exist_ok=True)
     ministack.configure(settings)
+    served = application(settings)
+    # What was imported stays, and batches of records are many objects without a cycle.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     uvicorn.run(
-        application(settings),
+        served,
         host="127.0.0.1",
         port=settings.port,
         log_level="warning",
@@ -80,14 +86,15 @@ def application(settings: Settings) -> Asgi:
     fallback = ministack.load()
     kinesis, functions = Streams(), Functions()
     of_role = client_of_role(settings.endpoint)
+    trim = Trim(kinesis)
     mappings = LambdaStreams(
         settings.state / "lambda_streams",
-        lambda_streams.World(kinesis, functions, clock, of_role, ministack.record_metric),
+        lambda_streams.World(kinesis, functions, clock, of_role, ministack.record_metric, trim),
     )
-    trim = trim_behind_all(kinesis, mappings)
     workers = FirehoseWorkers(
         streams, firehose_state, firehose.World(kinesis, clock, client, functions.invoke, trim)
     )
+    trim.readers = [workers, mappings]
     store = Store(settings.state / "dms" / "dms.json")
     databases = settings.state / "sources"
     replications = Workers(store, databases, clock, lambda role: of_role(role, "s3"))
@@ -151,18 +158,6 @@ def client_of_role(endpoint: str) -> Callable[[str, str], Any]:
     return client
 
 
-def trim_behind_all(
-    kinesis: Streams, mappings: LambdaStreams
-) -> Callable[[str, dict[str, str]], None]:
-    """A function that drops the records that Firehose delivered and every mapping took."""
-
-    def trim(arn: str, delivered: dict[str, str]) -> None:
-        behind = [delivered, *mappings.taken(arn)]
-        kinesis.trim(arn, {s: min(done.get(s, "") for done in behind) for s in delivered})
-
-    return trim
-
-
 class Saver:
     """Saves the control plane after it has changed.
 
@@ -177,12 +172,15 @@ class Saver:
         self._is_changed |= not ministack.is_of_data(service, operation, path)
 
     async def run(self) -> None:
-        """Save every few seconds, where there is something to save."""
+        """Save every few seconds where there is something to save, more seldom what takes long."""
+        took = 0.0
         while True:
-            await asyncio.sleep(_SAVE_SECONDS)
+            await asyncio.sleep(max(_SAVE_SECONDS, _SAVE_SHARE * took))
             if self._is_changed:
                 self._is_changed = False
+                started = time.monotonic()
                 await asyncio.to_thread(ministack.save_control_plane)
+                took = time.monotonic() - started
 
 
 def _with_background(app: Asgi, background: Any) -> Asgi:

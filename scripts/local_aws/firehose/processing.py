@@ -20,6 +20,7 @@ Invoke = Callable[[str, Json], Answer]
 _RECORDS = 500
 _MEGABYTES, _INTERVAL_SECONDS = 1.0, 60.0
 _ANSWER_BYTES = 6 * 1024 * 1024
+_AROUND = len('{"recordId": "", "result": "Ok", "data": ""}, ')
 _TRIES = 4  # the first call and NumberOfRetries' default of three
 _WAIT_SECONDS = 0.5  # before the second try, twice as long before each that follows
 
@@ -117,15 +118,20 @@ class Processor:
             if attempt:
                 time.sleep(_WAIT_SECONDS * 2 ** (attempt - 1))
             answer = self._invoke(arn, event)
-            if answer.size > _ANSWER_BYTES:
-                error = f"an answer of {answer.size:,} bytes, over 6 MB"
-            elif answer.error or not answer.was_invoked:
+            if answer.error or not answer.was_invoked:
                 error = json.dumps(answer.payload)
-            elif isinstance(answer.payload, dict) and "records" in answer.payload:
-                found: list[Json] = answer.payload["records"]
-                return found
-            else:
-                error = "an answer without records"
+                continue
+            try:
+                results: list[Json] = answer.payload["records"]
+                size = sum(
+                    len(r.get("recordId", "")) + len(r.get("data") or "") + _AROUND for r in results
+                )
+            except (KeyError, TypeError, AttributeError) as fault:
+                error = f"the answer is none of Firehose's: {type(fault).__name__}: {fault}"
+                continue
+            if size <= _ANSWER_BYTES:
+                return results
+            error = f"an answer of {size:,} bytes, over 6 MB"
         return error
 
 

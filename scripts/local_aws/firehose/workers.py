@@ -1,7 +1,4 @@
-"""The delivery workers: a thread a stream that reads, buffers, delivers and checkpoints.
-
-`trim(stream_arn, delivered)` is told what was stored, so that the source need not keep it.
-"""
+"""The delivery workers: a thread a stream that reads, buffers, delivers and checkpoints."""
 
 import logging
 import threading
@@ -38,13 +35,14 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class World:
-    """What a worker needs of this AWS; `client(service)` makes boto3 clients."""
+    """What a worker needs of this AWS: `client(service)` makes boto3 clients, `trim(stream_arn)`
+    drops what all readers have done with."""
 
     source: Source
     clock: Clock
     client: Callable[[str], Any]
     invoke: Invoke
-    trim: Callable[[str, dict[str, str]], None]
+    trim: Callable[[str], None]
 
 
 class FirehoseWorkers:
@@ -69,6 +67,14 @@ class FirehoseWorkers:
                     self._workers[name] = Worker(stream, checkpoint, self._world)
                     self._workers[name].start()
                 self._workers[name].stream = stream
+
+    def taken(self, stream_arn: str) -> list[dict[str, str]]:
+        """How far each delivery of a stream is, by shard."""
+        return [
+            read_checkpoint(checkpoint_path(self._folder, stream["DeliveryStreamName"]))
+            for stream in self._streams.all()
+            if stream["KinesisStreamSourceConfiguration"]["KinesisStreamARN"] == stream_arn
+        ]
 
     def close(self) -> None:
         """Stop watching and all workers."""
@@ -117,7 +123,7 @@ class Worker(threading.Thread):
             buffer.add(records, self._world.clock.now())
         buffer.store()
         write_checkpoint(self._checkpoint, done)
-        self._world.trim(self._arn, done)
+        self._world.trim(self._arn)
 
     @property
     def _arn(self) -> str:

@@ -7,6 +7,7 @@ makes no stream late. What the function and the destination are told follows the
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from local_aws.lambda_streams.mapping import Json, Mapping, Record, is_enabled, 
 from local_aws.lambda_streams.shard import Batch, Shard, discarded
 
 _IDLE_SECONDS = 0.2
+_POLL_SECONDS = 1.0  # of a shard whose records have all been read
 _PAYLOAD_BYTES = 6_000_000  # of an invocation, and a batch is cut before it
 log = logging.getLogger("local_aws.lambda")
 
@@ -53,13 +55,15 @@ class Functions(Protocol):
 @dataclass(frozen=True)
 class World:
     """What a worker needs of this AWS: `client_of_role(role, service)` makes boto3 clients with a
-    role's rights, `measure(namespace, metric, dimension, value, milliseconds)` keeps a metric."""
+    role's rights, `measure(namespace, metric, dimension, value, milliseconds)` keeps a metric,
+    `trim(stream_arn)` drops what all have taken."""
 
     streams: Streams
     functions: Functions
     clock: Clock
     client_of_role: Callable[[str, str], Any]
     measure: Callable[[str, str, str, str, float], None]
+    trim: Callable[[str], None]
 
 
 class LambdaStreams:
@@ -92,7 +96,7 @@ class LambdaStreams:
             worker.stop()
 
     def taken(self, stream_arn: str) -> list[dict[str, str]]:
-        """How far each mapping of a stream is, by shard: what is behind it may be dropped."""
+        """How far each mapping of a stream is, by shard."""
         return [
             read_checkpoint(checkpoint_path(self._folder, deployed["UUID"]))
             for deployed in self._world.functions.mappings()
@@ -121,6 +125,7 @@ class Worker(threading.Thread):
         self._world = world
         self._stopped = threading.Event()
         self._shards: dict[str, Shard] = {}
+        self._next_poll: dict[str, float] = {}
 
     def stop(self) -> None:
         """Ask the thread to end."""
@@ -147,9 +152,15 @@ class Worker(threading.Thread):
         if name not in self._shards:
             self._shards[name] = Shard(name, self, lambda sequence: self._save(name, sequence))
         shard = self._shards[name]
-        if shard.is_empty:
-            shard.add(self._read(name))
-        return shard.step(self.mapping)
+        if shard.is_empty and self._next_poll.get(name, 0) <= time.monotonic():
+            records = self._read(name)
+            shard.add(records)
+            if len(records) < self.mapping.batch_size:
+                self._next_poll[name] = time.monotonic() + _POLL_SECONDS
+        is_done = shard.step(self.mapping)
+        if is_done:
+            self._world.trim(self.mapping.stream_arn)
+        return is_done
 
     def _save(self, shard: str, sequence: str) -> None:
         self._done[shard] = sequence
