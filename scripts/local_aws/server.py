@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
@@ -34,7 +33,7 @@ from local_aws.lambda_streams import workers as lambda_streams
 from local_aws.lambda_streams.workers import LambdaStreams
 from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
 
-_SAVE_SECONDS, _SAVE_SHARE = 3, 20
+_SAVE_SECONDS = 3
 log = logging.getLogger("local_aws")
 
 
@@ -172,15 +171,12 @@ class Saver:
         self._is_changed |= not ministack.is_of_data(service, operation, path)
 
     async def run(self) -> None:
-        """Save every few seconds where there is something to save, more seldom what takes long."""
-        took = 0.0
+        """Save every few seconds, where there is something to save."""
         while True:
-            await asyncio.sleep(max(_SAVE_SECONDS, _SAVE_SHARE * took))
+            await asyncio.sleep(_SAVE_SECONDS)
             if self._is_changed:
                 self._is_changed = False
-                started = time.monotonic()
                 await asyncio.to_thread(ministack.save_control_plane)
-                took = time.monotonic() - started
 
 
 def _with_background(app: Asgi, background: Any) -> Asgi:
