@@ -1,6 +1,7 @@
 """Puts the local AWS together and serves it."""
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -18,16 +19,20 @@ from local_aws.cloudwatch import evaluation
 from local_aws.dms.service import DmsService
 from local_aws.dms.store import Store as DmsStore
 from local_aws.dms.workers import Workers
+from local_aws.firehose import workers as firehose
 from local_aws.firehose.streams import DeliveryStreams
 from local_aws.firehose.workers import FirehoseWorkers
+from local_aws.functions import Functions
 from local_aws.gateway import Asgi, Gateway, JsonService
 from local_aws.glue.catalog import GlueCatalog
 from local_aws.glue.governed import GovernedCatalog
 from local_aws.glue.jobs import GlueJobs
 from local_aws.glue.service import GlueService
 from local_aws.glue.triggers import GlueTriggers
+from local_aws.kinesis import Streams, Trim
 from local_aws.lake_formation.service import LakeFormation
 from local_aws.lake_formation.store import Store
+from local_aws.lambda_streams import workers as lambda_streams
 from local_aws.lambda_streams.workers import LambdaStreams
 from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
 
@@ -40,8 +45,12 @@ def run(settings: Settings) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     settings.state.mkdir(parents=True, exist_ok=True)
     ministack.configure(settings)
+    served = application(settings)
+    # What was imported stays, and batches of records are many objects without a cycle.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     uvicorn.run(
-        application(settings),
+        served,
         host="127.0.0.1",
         port=settings.port,
         log_level="warning",
@@ -80,11 +89,17 @@ def application(settings: Settings) -> Asgi:
         firehose_state / "streams.json", clock.now, f"arn:aws:firehose:{REGION}:{ACCOUNT}"
     )
     fallback = ministack.load()
-    kinesis = ministack.Streams()
+    kinesis, functions = Streams(), Functions()
     of_role = client_of_role(settings.endpoint)
-    mappings = LambdaStreams(kinesis, settings.state / "lambda_streams", clock, client, of_role)
-    trim = trim_behind_all(kinesis, mappings)
-    workers = FirehoseWorkers(streams, firehose_state, clock, client, trim, ministack.drop_iterator)
+    trim = Trim(kinesis)
+    mappings = LambdaStreams(
+        settings.state / "lambda_streams",
+        lambda_streams.World(kinesis, functions, clock, of_role, ministack.record_metric, trim),
+    )
+    workers = FirehoseWorkers(
+        streams, firehose_state, firehose.World(kinesis, clock, client, functions.invoke, trim)
+    )
+    trim.readers = [workers, mappings]
     store = DmsStore(settings.state / "dms" / "dms.json")
     databases = settings.state / "sources"
     replications = Workers(store, databases, clock, lambda role: of_role(role, "s3"))
@@ -150,18 +165,6 @@ def client_of_role(endpoint: str) -> Callable[[str, str], Any]:
         )
 
     return client
-
-
-def trim_behind_all(
-    kinesis: ministack.Streams, mappings: LambdaStreams
-) -> Callable[[str, dict[str, str]], None]:
-    """A function that drops the records that Firehose delivered and every mapping took."""
-
-    def trim(arn: str, delivered: dict[str, str]) -> None:
-        behind = [delivered, *mappings.taken(arn)]
-        kinesis.trim(arn, {s: min(done.get(s, "") for done in behind) for s in delivered})
-
-    return trim
 
 
 class Saver:
