@@ -46,6 +46,11 @@ class Environment:
         """Whether it is the laptop's."""
         return self.name == LOCAL
 
+    @property
+    def is_production(self) -> bool:
+        """Whether it is the one whose stacks nobody may delete."""
+        return self.name == "prod"
+
 
 def client(service: str) -> Any:
     """The boto3 client of a service in the chosen environment."""

@@ -59,14 +59,10 @@ def test_each_stack_comes_after_those_whose_exports_itimports(
 ) -> None:
     monkeypatch.setenv("STRATA_NETWORK", "on")
     monkeypatch.setenv("STRATA_AUDIT", "on")
-    deployed: list[str] = []
     network = stacks.Stack("strata-dev-network", "network.yaml", {})
     monkeypatch.setattr(deploy, "client", lambda service: None)
-    monkeypatch.setattr(deploy, "apply_catalog", lambda *given, **named: None)
-    monkeypatch.setattr(deploy.code, "upload", lambda *given: Artifacts("a", "b", "c"))
     monkeypatch.setattr(stacks, "network_stack", lambda *given: network)
-    monkeypatch.setattr(stacks, "deploy", lambda stack, aws: deployed.append(stack.template))
-    deploy.deploy_all(DEV, [])
+    deployed = [s.template for s in deploy.shared_stacks(DEV, Artifacts("a", "b", "c"))]
     exported: set[str] = set()
     for name in deployed:
         template = load(INFRA / name)

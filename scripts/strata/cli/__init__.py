@@ -10,10 +10,9 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.settings import Settings
-from strata import console, dbt, docs, doctor, query
-from strata.cli import catalog, ingest, local, monitor, operate
-from strata.cli.common import AsJson, Env, declared_sources, ready
-from strata.cli.deploy import deploy_all
+from strata import console, dbt, docs, doctor, faults, query
+from strata.cli import catalog, deploy, ingest, local, monitor, operate
+from strata.cli.common import AsJson, Env, ready
 from strata.environment import client, shell_exports
 from strata.errors import StrataError
 from strata.operate import build_lock, builds, metrics
@@ -30,6 +29,7 @@ app.add_typer(local.app, name="local")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(operate.maintain_app, name="maintain")
+app.command("deploy")(deploy.deploy)
 app.command("publish")(operate.publish)
 app.command("restore")(operate.restore)
 app.command("monitor")(monitor.monitor)
@@ -44,7 +44,8 @@ def main() -> None:
     except StrataError as error:
         _fail(error.message, error.hint)
     except ClientError as error:
-        _fail(str(error), "is everything deployed? strata deploy; strata doctor says more")
+        explained = faults.explained(error)
+        _fail(explained.message, explained.hint)
     except (BotoCoreError, ValueError) as error:
         _fail(str(error), "strata doctor says more")
     except KeyboardInterrupt:
@@ -81,17 +82,6 @@ def doctor_command(env: Env = None, as_json: AsJson = False) -> None:
                 console.out.print(f"  [yellow]do:[/] {check.hint}")
     if not all(check.is_good for check in checks):
         raise typer.Exit(1)
-
-
-@app.command("deploy")
-def deploy_command(env: Env = None) -> None:
-    """Deploy the CloudFormation stacks and the catalog: what is up to date is left alone.
-
-    In an account STRATA_NETWORK=on runs the jobs in a VPC without a way to the internet, and
-    STRATA_AUDIT=off leaves out the audit trail (docs/deploy.md).
-    """
-    deploy_all(ready(env), declared_sources())
-    console.next_step("strata ingest --help, then strata build")
 
 
 @app.command("docs")

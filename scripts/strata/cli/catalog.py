@@ -29,7 +29,7 @@ def catalog_plan(env: Env = None, as_json: AsJson = False) -> None:
         ]
         print(json.dumps({"databases": plan.databases, "changes": changes}, default=list))
     else:
-        _print_plan(plan)
+        print_plan(plan)
     if not plan.is_empty:
         raise typer.Exit(2)
 
@@ -151,12 +151,13 @@ def apply_catalog(
 ) -> None:
     glue = client("glue")
     plan = make_plan(sources, environment, glue)
-    _print_plan(plan)
+    print_plan(plan)
     for change in apply_plan(plan, glue, allow_breaking):
         console.done(f"{change.kind} {change.database}.{change.table}")
 
 
-def _print_plan(plan: Plan) -> None:
+def print_plan(plan: Plan) -> None:
+    """Show how Glue differs from the declared sources."""
     for database in plan.databases:
         console.out.print(f"[green]+[/] database {database}")
     colours = {"create": "green", "change": "yellow", "remove": "red"}
