@@ -8,7 +8,7 @@ properties to the same API call that a client would make.
 from collections.abc import Callable
 from typing import Any
 
-from local_aws import ministack
+from local_aws import drift, ministack
 from local_aws.errors import AwsError
 from local_aws.firehose.streams import DeliveryStreams
 from local_aws.gateway import JsonService
@@ -31,10 +31,12 @@ def register(
             "AWS::Glue::Trigger": _glue_trigger(glue),
             "AWS::KinesisFirehose::DeliveryStream": _delivery_stream(firehose),
             "AWS::DynamoDB::Table": _expiring_table(),
+            "AWS::S3::Bucket": _encrypted_bucket(),
             "AWS::DMS::Endpoint": _dms_resource(dms, "Endpoint"),
             "AWS::DMS::ReplicationConfig": _dms_resource(dms, "ReplicationConfig"),
         }
     )
+    drift.register(athena, glue)
 
 
 def _work_group(athena: JsonService) -> dict[str, Callable[..., Any]]:
@@ -52,7 +54,8 @@ def _work_group(athena: JsonService) -> dict[str, Callable[..., Any]]:
         return apply("UpdateWorkGroup", physical_id, new)
 
     def delete(physical_id: str, props: Json) -> None:
-        payload = {"WorkGroup": physical_id, "RecursiveDeleteOption": True}
+        recursive = _typed(props.get("RecursiveDeleteOption", False))
+        payload = {"WorkGroup": physical_id, "RecursiveDeleteOption": recursive}
         _ignore_missing(lambda: athena.handle("DeleteWorkGroup", payload))
 
     return {"create": create, "update": update, "delete": delete}
@@ -138,6 +141,29 @@ def _expiring_table() -> Json:
         return expiring(table["update"](physical_id, old, new, *others), new)
 
     return {**table, "create": create, "update": update}
+
+
+def _encrypted_bucket() -> Json:
+    """MiniStack's bucket, with the default encryption that its templates drop."""
+    from ministack.services import s3
+    from ministack.services.cloudformation import provisioners
+
+    bucket = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+
+    def encrypted(made: Created, props: Json) -> Created:
+        if configuration := props.get("BucketEncryption"):
+            s3._put_bucket_encryption(made[0], drift.encryption_xml(configuration))
+        else:
+            s3._delete_bucket_encryption(made[0])
+        return made
+
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        return encrypted(bucket["create"](logical_id, props, stack_name), props)
+
+    def update(physical_id: str, old: Json, new: Json, *others: str) -> Created:
+        return encrypted(bucket["update"](physical_id, old, new, *others), new)
+
+    return {**bucket, "create": create, "update": update}
 
 
 def _dms_resource(dms: JsonService, kind: str) -> dict[str, Callable[..., Any]]:

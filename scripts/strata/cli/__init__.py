@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.settings import Settings
 from strata import console, dbt, docs, doctor, faults, query
-from strata.cli import catalog, deploy, ingest, local, monitor, operate
+from strata.cli import catalog, deploy, destroy, ingest, local, monitor, operate
 from strata.cli.common import AsJson, Env, ready
 from strata.environment import client, shell_exports
 from strata.errors import StrataError
@@ -30,6 +30,7 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(operate.maintain_app, name="maintain")
 app.command("deploy")(deploy.deploy)
+app.command("destroy")(destroy.destroy)
 app.command("publish")(operate.publish)
 app.command("restore")(operate.restore)
 app.command("monitor")(monitor.monitor)

@@ -150,19 +150,19 @@ def _bring(wanted: list[stacks.Stack], plans: dict[str, Plan], environment: Envi
         plan = plans.get(stack.name)
         if plan:
             if plan.replaces_failed_creation:
-                _followed(f"deleting {stack.name}", 1, operations.delete, stack.name)
+                followed(f"deleting {stack.name}", 1, operations.delete, stack.name)
             if plan.change_set is None:
                 plan = change_sets.make(stack, _deployer(), cloudformation, console.step)
             plans.pop(stack.name)
         if plan:
             count = len(plan.changes)
-            word = _followed(stack.name, count, operations.execute, plan)
+            word = followed(stack.name, count, operations.execute, plan)
             console.done(f"{stack.name}: {word}")
         if environment.is_production:
             operations.protect(stack.name, cloudformation)
 
 
-def _followed(title: str, count: int, operation: Callable[..., Any], *given: Any) -> Any:
+def followed(title: str, count: int, operation: Callable[..., Any], *given: Any) -> Any:
     """Run an operation on a stack under a bar of `count` resources."""
     with console.progress() as bar:
         task = bar.add_task(title, total=count)

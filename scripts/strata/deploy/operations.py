@@ -35,7 +35,7 @@ def execute(plan: Plan, cloudformation: Any, watch: Watch) -> str:
     kind = "CREATE" if plan.is_creation else "UPDATE"
     status, events = _follow(plan.stack.name, seen, cloudformation, watch)
     if status != f"{kind}_COMPLETE":
-        raise failure(plan.stack.name, status, events)
+        raise failure(plan.stack.name, status, events, cloudformation)
     return "created" if plan.is_creation else "updated"
 
 
@@ -52,7 +52,7 @@ def delete(name: str, cloudformation: Any, watch: Watch) -> list[Event]:
     cloudformation.delete_stack(StackName=stack)
     status, events = _follow(stack, seen, cloudformation, watch)
     if status != "DELETE_COMPLETE":
-        raise failure(name, status, events)
+        raise failure(name, status, events, cloudformation)
     return events
 
 
@@ -64,26 +64,37 @@ def protect(name: str, cloudformation: Any) -> None:
         )
 
 
-def failure(name: str, status: str, events: list[Event]) -> StrataError:
+def failure(name: str, status: str, events: list[Event], cloudformation: Any) -> StrataError:
     """The error of an operation that failed: the reason of the first failure, and how to go on."""
-    first = next(_failures(events), None)
+    first = next(_failures(events), None) or next(_invalid(name, cloudformation), None)
     if first is None:
         return StrataError(f"stack {name} ended in {status}", "look at its events; deploy again")
-    reason = first.get("ResourceStatusReason", "no reason given")
+    resource, kind, reason = first
     return StrataError(
-        f"stack {name} ended in {status}:\n"
-        f"  {first['LogicalResourceId']} ({first['ResourceType']}): {reason}",
+        f"stack {name} ended in {status}:\n  {resource} ({kind}): {reason}",
         faults.hint(reason) or "correct it and deploy again: it goes on where it was",
     )
 
 
-def _failures(events: list[Event]) -> Iterator[Event]:
+def _failures(events: list[Event]) -> Iterator[tuple[str, str, str]]:
     """What failed by itself, oldest first: the rest is cancelled because of it."""
     for event in events:
-        reason = event.get("ResourceStatusReason", "")
+        reason = event.get("ResourceStatusReason", "no reason given")
         own = event["PhysicalResourceId"] != event["StackId"]
         if event["ResourceStatus"].endswith("_FAILED") and own and "cancelled" not in reason:
-            yield event
+            yield event["LogicalResourceId"], event["ResourceType"], reason
+
+
+def _invalid(name: str, cloudformation: Any) -> Iterator[tuple[str, str, str]]:
+    """What CloudFormation refused before it began, such as a name that exists.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/validate-stack-deployments.html
+    """
+    found = cloudformation.describe_events(StackName=name, Filters={"FailedEvents": True})
+    for event in found["OperationEvents"]:
+        if event.get("EventType") == "VALIDATION_ERROR":
+            reason = event["ValidationStatusReason"]
+            yield event["LogicalResourceId"], event["ResourceType"], reason
 
 
 def _follow(
