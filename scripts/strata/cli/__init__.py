@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.markup import escape
 
 from local_aws.settings import Settings
 from strata import console, dbt, docs, doctor, faults, query
@@ -17,6 +18,8 @@ from strata.environment import client, shell_exports
 from strata.errors import StrataError
 from strata.operate import build_lock, builds, metrics
 from strata.operate.cost import price
+
+_MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,17 +74,22 @@ def env_command() -> None:
 
 @app.command("doctor")
 def doctor_command(env: Env = None, as_json: AsJson = False) -> None:
-    """Check this machine and the environment, and say what to do about each fault."""
+    """Check this machine, the account and the environment, and say what to do about each fault.
+
+    Before a deployment: credentials, region, permissions (by IAM's policy simulator), quotas. After
+    it: stacks, buckets, workgroup, alarms, drift. Nothing is changed.
+
+    Exit codes: 0 all is well or there are warnings only, 1 something fails.
+    """
     checks = doctor.examine(env)
     if as_json:
-        print(json.dumps([check.__dict__ for check in checks]))
+        print(json.dumps([vars(check) for check in checks]))
     else:
         for check in checks:
-            mark = "[green]✓[/]" if check.is_good else "[red]✗[/]"
-            console.out.print(f"{mark} {check.what}: {check.finding}")
-            if check.hint and not check.is_good:
-                console.out.print(f"  [yellow]do:[/] {check.hint}")
-    if not all(check.is_good for check in checks):
+            console.out.print(f"{_MARKS[check.state]} {check.what}: {escape(check.finding)}")
+            if check.hint:
+                console.out.print(f"  [yellow]do:[/] {escape(check.hint)}")
+    if any(check.state == doctor.FAIL for check in checks):
         raise typer.Exit(1)
 
 

@@ -13,7 +13,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
-from strata import console, declarations
+from strata import console, declarations, regions
 from strata.catalog.plan import make_plan
 from strata.cli.catalog import apply_catalog, print_plan
 from strata.cli.common import AsJson, Env, declared_sources, ready
@@ -73,6 +73,7 @@ def deploy_all(
     storage, *shared = shared_stacks(environment, artifacts)
     of_sources = source_stacks(environment, sources, artifacts)
     wanted = [storage, *shared, *of_sources]
+    regions.require(environment.region, [stack.body() for stack in wanted])
     with _planned(wanted, environment) as plans:
         changing = list(plans)
         _show(plans.values(), len(wanted))
