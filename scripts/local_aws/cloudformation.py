@@ -8,7 +8,7 @@ properties to the same API call that a client would make.
 from collections.abc import Callable
 from typing import Any
 
-from local_aws import drift, ministack
+from local_aws import drift, ministack, replacements
 from local_aws.errors import AwsError
 from local_aws.firehose.streams import DeliveryStreams
 from local_aws.gateway import JsonService
@@ -37,6 +37,7 @@ def register(
         }
     )
     drift.register(athena, glue)
+    replacements.register()
 
 
 def _work_group(athena: JsonService) -> dict[str, Callable[..., Any]]:

@@ -86,9 +86,10 @@ def doctor_command(env: Env = None, as_json: AsJson = False) -> None:
         print(json.dumps([vars(check) for check in checks]))
     else:
         for check in checks:
-            console.out.print(f"{_MARKS[check.state]} {check.what}: {escape(check.finding)}")
+            line = f"{_MARKS[check.state]} {check.what}: {escape(check.finding)}"
+            console.out.print(line, soft_wrap=True)
             if check.hint:
-                console.out.print(f"  [yellow]do:[/] {escape(check.hint)}")
+                console.out.print(f"  [yellow]do:[/] {escape(check.hint)}", soft_wrap=True)
     if any(check.state == doctor.FAIL for check in checks):
         raise typer.Exit(1)
 

@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from strata import console, declarations, regions
 from strata.catalog.plan import make_plan
-from strata.cli.catalog import apply_catalog, print_plan
+from strata.cli.catalog import apply_catalog, as_json_data, print_plan
 from strata.cli.common import AsJson, Env, declared_sources, ready
 from strata.deploy import cdc, change_sets, code, drift, inventory, operations, stacks
 from strata.deploy.change_sets import Plan
@@ -185,7 +185,8 @@ def _plan(environment: Environment, sources: list[declarations.Source], as_json:
     with _planned(wanted, environment) as plans:
         tables = make_plan(sources, environment, client("glue"))
         if as_json:
-            print(json.dumps([_as_json(plan) for plan in plans.values()]))
+            told = [_as_json(plan) for plan in plans.values()]
+            print(json.dumps({"stacks": told, "catalog": as_json_data(tables)}, default=list))
         else:
             _show(plans.values(), len(wanted))
             print_plan(tables)

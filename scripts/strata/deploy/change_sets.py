@@ -184,7 +184,7 @@ def _content(found: dict[str, Any]) -> str | None:
 
 
 def _create(stack: Stack, status: str, deployer: str, cloudformation: Any) -> Plan | None:
-    name = f"strata-{stack.content()[:8]}-{int(time.time())}"
+    name = f"strata-{stack.content()[:8]}-{time.time_ns()}"
     cloudformation.create_change_set(
         StackName=stack.name,
         ChangeSetName=name,

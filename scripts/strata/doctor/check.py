@@ -39,4 +39,8 @@ def guarded(what: str, look: Callable[[], Check | Iterable[Check]]) -> list[Chec
         state = WARN if denied else FAIL
         return [Check(what, state, explained.message, explained.hint)]
     except (BotoCoreError, ValueError) as error:
-        return [Check(what, FAIL, str(error), "make up, for the laptop; else look at the network")]
+        return [
+            Check(
+                what, FAIL, str(error), "look at AWS_REGION and the network; on the laptop: make up"
+            )
+        ]
