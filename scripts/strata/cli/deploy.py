@@ -135,8 +135,9 @@ def _planned(wanted: list[stacks.Stack], environment: Environment) -> Iterator[d
                     plans[stack.name] = plan
         yield plans
     finally:
-        with suppress(ClientError, BotoCoreError):  # what went wrong before is what is told
-            change_sets.discard(plans.values(), cloudformation)
+        for plan in plans.values():
+            with suppress(ClientError, BotoCoreError):  # what went wrong before is what is told
+                change_sets.discard(plan, cloudformation)
 
 
 def _deployer() -> str:
@@ -148,19 +149,26 @@ def _bring(wanted: list[stacks.Stack], plans: dict[str, Plan], environment: Envi
     """Bring stacks up to date; their plans are taken out of `plans`."""
     cloudformation = client("cloudformation")
     for stack in wanted:
-        plan = plans.get(stack.name)
-        if plan:
-            if plan.replaces_failed_creation:
-                followed(f"deleting {stack.name}", 1, operations.delete, stack.name)
-            if plan.change_set is None:
-                plan = change_sets.make(stack, _deployer(), cloudformation, console.step)
-            plans.pop(stack.name)
-        if plan:
-            count = len(plan.changes)
-            word = followed(stack.name, count, operations.execute, plan)
+        if stack.name in plans:
+            plan = plans[stack.name] = _executable(plans[stack.name], cloudformation)
+            word = followed(stack.name, len(plan.changes), operations.execute, plan)
+            del plans[stack.name]
             console.done(f"{stack.name}: {word}")
         if environment.is_production:
             operations.protect(stack.name, cloudformation)
+
+
+def _executable(plan: Plan, cloudformation: Any) -> Plan:
+    """A plan with its change set, which could not be made before its time had come."""
+    if plan.change_set:
+        return plan
+    if plan.replaces_failed_creation:
+        followed(f"deleting {plan.stack.name}", 1, operations.delete, plan.stack.name)
+    made = change_sets.make(plan.stack, _deployer(), cloudformation, console.step)
+    if made is None or made.change_set is None:
+        reason = made.pending if made else "somebody else deployed it"
+        raise StrataError(f"stack {plan.stack.name} cannot be deployed: {reason}", "deploy again")
+    return made
 
 
 def followed(title: str, count: int, operation: Callable[..., Any], *given: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a deployment would do to a stack: its change set, made, read and thrown away."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,15 +132,12 @@ def make(
     return plan if plan and (plan.changes or plan.pending) else None
 
 
-def discard(plans: Iterable[Plan], cloudformation: Any) -> None:
-    """Delete change sets, and the empty stacks that came into being by them."""
-    for plan in plans:
-        if plan.change_set:
-            cloudformation.delete_change_set(
-                StackName=plan.stack.name, ChangeSetName=plan.change_set
-            )
-        if plan.status == "":
-            _drop_placeholder(plan.stack.name, cloudformation)
+def discard(plan: Plan, cloudformation: Any) -> None:
+    """Delete a change set, and the empty stack that came into being by it."""
+    if plan.change_set:
+        cloudformation.delete_change_set(StackName=plan.stack.name, ChangeSetName=plan.change_set)
+    if plan.status == "":
+        _drop_placeholder(plan.stack.name, cloudformation)
 
 
 def describe(name: str, cloudformation: Any) -> dict[str, Any]:
@@ -202,7 +199,7 @@ def _create(stack: Stack, status: str, deployer: str, cloudformation: Any) -> Pl
     reason = _refusal(made, cloudformation)
     if not reason:
         return Plan(stack, status, name, tuple(_changes(made, cloudformation)))
-    discard([made], cloudformation)
+    discard(made, cloudformation)
     if any(text in reason for text in _NOTHING):
         return None
     if made.is_creation and "No export named" in reason:
