@@ -57,8 +57,8 @@ def template(
     (tmp_path / "infra" / found.template).write_text(found.body())
     monkeypatch.setattr(stacks, "PROJECT", tmp_path)
     scratch = Stack(NAME, "scratch.yaml", {})
-    monkeypatch.setattr(deploy, "shared_stacks", lambda *given: [found, scratch])
-    monkeypatch.setattr(deploy, "source_stacks", lambda *given: [])
+    monkeypatch.setattr(deploy.order, "shared", lambda *given: [found, scratch])
+    monkeypatch.setattr(deploy.order, "of_sources", lambda *given: [])
 
     def write(text: str) -> Stack:
         (tmp_path / "infra" / "scratch.yaml").write_text(text)
@@ -375,7 +375,7 @@ def test_prod_is_protected_and_never_destroyed(
 ) -> None:
     template("Resources: {News: {Type: 'AWS::SNS::Topic'}}")
     scratch = Stack("strata-prod-scratch", "scratch.yaml", {})
-    monkeypatch.setattr(deploy, "shared_stacks", lambda *given: [scratch])
+    monkeypatch.setattr(deploy.order, "shared", lambda *given: [scratch])
     monkeypatch.setattr(deploy.code, "upload", lambda *given: None)
     monkeypatch.setattr(deploy, "apply_catalog", lambda *given, **named: None)
     elsewhere("test", "test")

@@ -6,8 +6,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from strata.cli import deploy
-from strata.deploy import stacks
+from strata.deploy import order, stacks
 from strata.deploy.code import Artifacts
 from strata.environment import Environment
 from strata.errors import StrataError
@@ -60,9 +59,9 @@ def test_each_stack_comes_after_those_whose_exports_itimports(
     monkeypatch.setenv("STRATA_NETWORK", "on")
     monkeypatch.setenv("STRATA_AUDIT", "on")
     network = stacks.Stack("strata-dev-network", "network.yaml", {})
-    monkeypatch.setattr(deploy, "client", lambda service: None)
+    monkeypatch.setattr(order, "client", lambda service: None)
     monkeypatch.setattr(stacks, "network_stack", lambda *given: network)
-    deployed = [s.template for s in deploy.shared_stacks(DEV, Artifacts("a", "b", "c"))]
+    deployed = [s.template for s in order.shared(DEV, Artifacts("a", "b", "c"))]
     exported: set[str] = set()
     for name in deployed:
         template = load(INFRA / name)

@@ -17,7 +17,7 @@ from strata import console, declarations, regions
 from strata.catalog.plan import make_plan
 from strata.cli.catalog import apply_catalog, as_json_data, print_plan
 from strata.cli.common import AsJson, Env, declared_sources, ready
-from strata.deploy import cdc, change_sets, code, drift, inventory, operations, stacks
+from strata.deploy import change_sets, code, drift, inventory, operations, order, stacks
 from strata.deploy.change_sets import Plan
 from strata.environment import Environment, client
 from strata.errors import StrataError
@@ -70,8 +70,8 @@ def deploy_all(
     Raises typer.Abort when the answer is no: nothing has changed then.
     """
     artifacts = code.packaged(sources)
-    storage, *shared = shared_stacks(environment, artifacts)
-    of_sources = source_stacks(environment, sources, artifacts)
+    storage, *shared = order.shared(environment, artifacts)
+    of_sources = order.of_sources(environment, sources, artifacts)
     wanted = [storage, *shared, *of_sources]
     regions.require(environment.region, [stack.body() for stack in wanted])
     with _planned(wanted, environment) as plans:
@@ -86,39 +86,8 @@ def deploy_all(
         apply_catalog(sources, environment, allow_breaking=False)
         _bring(of_sources, plans, environment)
     _print_outputs(changing)
-
-
-def shared_stacks(environment: Environment, artifacts: code.Artifacts) -> list[stacks.Stack]:
-    """What all sources share, the storage first; each stack after those that it imports from."""
-    found = [stacks.storage_stack(environment)]
-    if stacks.has_network(environment):
-        found.append(stacks.network_stack(environment, client("ec2")))
-    found += stacks.shared_stacks(environment, artifacts)
-    if stacks.has_audit(environment):
-        found.append(stacks.audit_stack(environment))
-    return found
-
-
-def source_stacks(
-    environment: Environment, sources: list[declarations.Source], artifacts: code.Artifacts
-) -> list[stacks.Stack]:
-    """The stacks of the declared sources, which need their tables in the catalog."""
-    found = []
-    for source in sources:
-        if source.ingest == "stream":
-            found.append(stacks.source_stack(source, environment))
-        found.append(stacks.alarm_stack(source, environment))
-    found += stacks.consumer_stacks(sources, environment, artifacts)
-    for system, tables in cdc.captured_systems(sources).items():
-        secret = None
-        if not environment.is_local:
-            secret = cdc.find_secret(system, environment, client("secretsmanager"))
-            if secret is None:
-                name = cdc.secret_name(system, environment)
-                console.next_step(f"{system} is not captured yet: create the secret {name}")
-                continue
-        found.append(cdc.cdc_stack(system, tables, environment, secret))
-    return found
+    for system, secret in order.uncaptured(environment, sources).items():
+        console.next_step(f"{system} is not captured yet: create the secret {secret}")
 
 
 @contextmanager
@@ -187,8 +156,8 @@ def followed(title: str, count: int, operation: Callable[..., Any], *given: Any)
 def _plan(environment: Environment, sources: list[declarations.Source], as_json: bool) -> None:
     artifacts = code.packaged(sources)
     wanted = [
-        *shared_stacks(environment, artifacts),
-        *source_stacks(environment, sources, artifacts),
+        *order.shared(environment, artifacts),
+        *order.of_sources(environment, sources, artifacts),
     ]
     with _planned(wanted, environment) as plans:
         tables = make_plan(sources, environment, client("glue"))

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 import boto3
 
-from strata import regions
+from strata import dbt, declarations, regions
+from strata.deploy import order
+from strata.deploy.code import Artifacts
 from strata.doctor.check import FAIL, OK, WARN, Check, guarded, judged
-from strata.environment import PROJECT, Environment, client
+from strata.environment import Environment, client
 
 _ROOM = 0.8
 #: Quotas by their codes in Service Quotas: service, code, what, and how many a deployment takes.
@@ -69,8 +71,11 @@ def checks(environment: Environment) -> list[Check]:
 
 
 def _region(environment: Environment) -> Check:
-    templates = [path.read_text() for path in sorted((PROJECT / "infra").glob("*.yaml"))]
-    used = regions.used_services(templates)
+    artifacts = Artifacts("", "", "")
+    sources = declarations.sources(dbt.manifest())
+    wanted = order.shared(environment, artifacts)
+    wanted += order.of_sources(environment, sources, artifacts)
+    used = regions.used_services(stack.body() for stack in wanted)
     missing = regions.missing_services(environment.region, used)
     finding = f"{environment.region} lacks {', '.join(missing)}" if missing else environment.region
     return judged("region", not missing, finding, "choose another: export AWS_REGION=…")
