@@ -141,7 +141,9 @@ def _executable(plan: Plan, cloudformation: Any) -> Plan:
 
 
 def followed(title: str, count: int, operation: Callable[..., Any], *given: Any) -> Any:
-    """Run an operation on a stack under a bar of `count` resources."""
+    """Run an operation on a stack under a bar of `count` resources; a log tells its begin."""
+    if not console.err.is_terminal:
+        console.step(f"{title} ({count} resources)")
     with console.progress() as bar:
         task = bar.add_task(title, total=count)
 

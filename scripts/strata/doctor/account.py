@@ -42,6 +42,14 @@ _ACTIONS = {
     "sns:CreateTopic": "sns:{r}:{a}:{e}-ingestion-alerts",
     "sqs:CreateQueue": "sqs:{r}:{a}:{e}-failures",
 }
+#: What conditions of careful policies look at.
+_CONTEXT = [
+    {
+        "ContextKeyName": "iam:PassedToService",
+        "ContextKeyValues": ["glue.amazonaws.com"],
+        "ContextKeyType": "string",
+    }
+]
 
 
 def credentials(environment: Environment) -> Check:
@@ -115,7 +123,10 @@ def _denied(principal: str, environment: Environment) -> Iterator[str]:
     for action, resource in _ACTIONS.items():
         arn = f"arn:{partition}:{resource.format(**names)}" if resource else "*"
         answer = iam.simulate_principal_policy(
-            PolicySourceArn=principal, ActionNames=[action], ResourceArns=[arn]
+            PolicySourceArn=principal,
+            ActionNames=[action],
+            ResourceArns=[arn],
+            ContextEntries=_CONTEXT,
         )
         yield from _refused(answer["EvaluationResults"])
 
