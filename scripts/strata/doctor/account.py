@@ -67,13 +67,13 @@ def checks(environment: Environment) -> list[Check]:
         return []
     return [
         *guarded("region", lambda: _region(environment)),
-        *guarded("permissions", lambda: permissions(environment)),
-        *guarded("quota of buckets", _bucket_quota),
-        *guarded("quota of streams", _stream_quota),
+        *guarded("permissions", lambda: permissions(environment), WARN),
+        *guarded("quota of buckets", _bucket_quota, WARN),
+        *guarded("quota of streams", _stream_quota, WARN),
         *(
             check
             for service, code, what, needed in _QUOTAS
-            for check in guarded(f"quota of {service}", _quota(service, code, what, needed))
+            for check in guarded(f"quota of {service}", _quota(service, code, what, needed), WARN)
         ),
     ]
 

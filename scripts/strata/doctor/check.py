@@ -26,8 +26,13 @@ def judged(what: str, is_good: bool, finding: str, hint: str = "") -> Check:
     return Check(what, OK if is_good else FAIL, finding, "" if is_good else hint)
 
 
-def guarded(what: str, look: Callable[[], Check | Iterable[Check]]) -> list[Check]:
-    """What a look finds. One that AWS does not allow is a warning: it says nothing of the thing."""
+def guarded(
+    what: str, look: Callable[[], Check | Iterable[Check]], if_refused: str = FAIL
+) -> list[Check]:
+    """What a look finds. One that AWS does not allow is a warning: it says nothing of the thing.
+
+    `if_refused` is the state of a look that AWS refuses for another reason.
+    """
     try:
         found = look()
         return [found] if isinstance(found, Check) else list(found)
@@ -36,7 +41,7 @@ def guarded(what: str, look: Callable[[], Check | Iterable[Check]]) -> list[Chec
     except ClientError as error:
         explained = faults.explained(error)
         denied = "AccessDenied" in str(error) or "not authorized" in str(error)
-        state = WARN if denied else FAIL
+        state = WARN if denied else if_refused
         return [Check(what, state, explained.message, explained.hint)]
     except (BotoCoreError, ValueError) as error:
         return [
