@@ -18,7 +18,7 @@ from strata.cli import app, deploy
 from strata.deploy import change_sets, operations, stacks
 from strata.deploy.stacks import Stack
 from strata.errors import StrataError
-from tests.conftest import Lakehouse, deploy_stack
+from tests.conftest import Lakehouse, deploy_stack, start
 
 NAME = "strata-local-scratch"
 FIRST = """
@@ -31,6 +31,12 @@ Resources:
   Store: {Type: "AWS::S3::Bucket", Properties: {BucketName: scratch-two}}
   News: {Type: "AWS::SNS::Topic", Properties: {TopicName: scratch-topic}}
 """
+
+
+@pytest.fixture(scope="module")
+def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+    """A lakehouse of which all stacks and tables are as declared: other tests leave their own."""
+    yield from start(tmp_path_factory.mktemp("state"))
 
 
 def run(*arguments: str) -> Result:

@@ -13,9 +13,15 @@ from strata import regions
 from strata.cli import app
 from strata.doctor import account
 from strata.environment import Environment
-from tests.conftest import Lakehouse
+from tests.conftest import Lakehouse, start
 
 DEV = Environment("dev", "000000000000", "us-east-1")
+
+
+@pytest.fixture(scope="module")
+def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+    """A lakehouse of which all stacks are as deployed: other tests leave their own."""
+    yield from start(tmp_path_factory.mktemp("state"))
 
 
 def run(*arguments: str) -> Result:

@@ -58,15 +58,20 @@ def deploy(
         _plan(environment, declared_sources(), as_json)
     else:
         _refuse_without_terminal(environment, yes)
-        deploy_all(environment, declared_sources(), asks=not (yes or environment.is_local))
+        sources = declared_sources()
+        changed = deploy_all(environment, sources, asks=not (yes or environment.is_local))
+        _print_outputs(changed)
+        for system, secret in order.uncaptured(environment, sources).items():
+            console.next_step(f"{system} is not captured yet: create the secret {secret}")
         console.next_step("strata ingest --help, then strata build")
 
 
 def deploy_all(
     environment: Environment, sources: list[declarations.Source], asks: bool = False
-) -> None:
+) -> list[str]:
     """Deploy all stacks in their order, the catalog among them; `asks` before anything changes.
 
+    Returns the names of the stacks that changed.
     Raises typer.Abort when the answer is no: nothing has changed then.
     """
     artifacts = code.packaged(sources)
@@ -85,9 +90,7 @@ def deploy_all(
         # Firehose reads the Glue tables of the sources that it converts.
         apply_catalog(sources, environment, allow_breaking=False)
         _bring(of_sources, plans, environment)
-    _print_outputs(changing)
-    for system, secret in order.uncaptured(environment, sources).items():
-        console.next_step(f"{system} is not captured yet: create the secret {secret}")
+    return changing
 
 
 @contextmanager
