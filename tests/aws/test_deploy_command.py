@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from typer.testing import CliRunner, Result
 
@@ -301,6 +301,55 @@ def test_a_refused_change_set_says_how_to_go_on(
     told, hint = fault(run("deploy"))
     assert message in told and todo in hint
     assert status(lakehouse) == ""
+
+
+class Refused:
+    """The waiter of a change set that cannot be executed."""
+
+    def wait(self, **given: Any) -> None:
+        raise WaiterError("ChangeSetCreateComplete", "terminal failure state", {})
+
+
+def test_a_change_set_that_is_refused_names_the_resource(
+    lakehouse: Lakehouse, template: Callable[[str], Stack], faulty: Callable[..., None]
+) -> None:
+    """In an account names are compared when the change set is made. Shape: DescribeEvents."""
+    template(FIRST)
+    event = {
+        "EventType": "VALIDATION_ERROR",
+        "LogicalResourceId": "Store",
+        "ResourceType": "AWS::S3::Bucket",
+        "ValidationStatusReason": (
+            "Resource of type 'AWS::S3::Bucket' with identifier 'scratch-one' already exists."
+        ),
+    }
+    faulty(
+        get_waiter=lambda name: Refused(),
+        describe_change_set=lambda **_: {"StatusReason": "Early validation failed"},
+        describe_events=lambda **_: {"OperationEvents": [event]},
+        # The placeholder's deletion is waited for as well: it is none here.
+        list_change_sets=lambda **_: {"Summaries": ["another"]},
+    )
+    message, hint = fault(run("deploy"))
+    assert "Early validation failed" in message and "Store (AWS::S3::Bucket)" in message
+    assert "the bucket exists" in hint
+
+
+def test_a_stack_that_imports_what_is_not_there_yet_is_planned_without_its_resources(
+    lakehouse: Lakehouse, template: Callable[[str], Stack], faulty: Callable[..., None]
+) -> None:
+    template(FIRST)
+    reason = "No export named strata-local-later found."
+    faulty(
+        get_waiter=lambda name: Refused(),
+        describe_change_set=lambda **_: {"StatusReason": reason},
+        list_change_sets=lambda **_: {"Summaries": ["another"]},
+    )
+    done = run("deploy", "--plan", "--json")
+    assert done.exit_code == 2
+    (plan,) = json.loads(done.stdout)["stacks"]
+    assert plan["changes"] == [] and reason in plan["pending"]
+    assert pending(lakehouse) == []
 
 
 def test_credentials_that_expire_half_way_leave_what_the_next_run_completes(

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
+from strata import faults
 from strata.deploy.stacks import Stack
 from strata.errors import StrataError
 
@@ -182,7 +183,7 @@ def _content(found: dict[str, Any]) -> str | None:
 
 def _create(stack: Stack, status: str, deployer: str, cloudformation: Any) -> Plan | None:
     name = f"strata-{stack.content()[:8]}-{time.time_ns()}"
-    cloudformation.create_change_set(
+    created = cloudformation.create_change_set(
         StackName=stack.name,
         ChangeSetName=name,
         ChangeSetType="CREATE" if status in ("", _REVIEW) else "UPDATE",
@@ -199,15 +200,31 @@ def _create(stack: Stack, status: str, deployer: str, cloudformation: Any) -> Pl
     reason = _refusal(made, cloudformation)
     if not reason:
         return Plan(stack, status, name, tuple(_changes(made, cloudformation)))
-    discard(made, cloudformation)
     if any(text in reason for text in _NOTHING):
+        discard(made, cloudformation)
         return None
+    found = list(invalid(cloudformation, ChangeSetName=created["Id"]))
+    discard(made, cloudformation)
     if made.is_creation and "No export named" in reason:
         return Plan(stack, status, None, pending=f"after what it imports: {reason}")
+    details = "".join(f"\n  {resource} ({kind}): {why}" for resource, kind, why in found)
     raise StrataError(
-        f"stack {stack.name}: CloudFormation refuses the change: {reason}",
-        f"correct infra/{stack.template} or its parameters, and deploy again",
+        f"stack {stack.name}: CloudFormation refuses the change: {reason}{details}",
+        faults.hint(details) or f"correct infra/{stack.template}, or its parameters",
     )
+
+
+def invalid(cloudformation: Any, **place: str) -> Iterator[tuple[str, str, str]]:
+    """What CloudFormation refuses before it begins, such as a name that exists: resource, type, why.
+
+    `place` is a stack or a change set.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeEvents.html
+    """
+    found = cloudformation.describe_events(**place, Filters={"FailedEvents": True})
+    for event in found["OperationEvents"]:
+        if event.get("EventType") == "VALIDATION_ERROR":
+            reason = event["ValidationStatusReason"]
+            yield event["LogicalResourceId"], event["ResourceType"], reason
 
 
 def _refusal(plan: Plan, cloudformation: Any) -> str:

@@ -66,7 +66,9 @@ def protect(name: str, cloudformation: Any) -> None:
 
 def failure(name: str, status: str, events: list[Event], cloudformation: Any) -> StrataError:
     """The error of an operation that failed: the reason of the first failure, and how to go on."""
-    first = next(_failures(events), None) or next(_invalid(name, cloudformation), None)
+    first = next(_failures(events), None) or next(
+        change_sets.invalid(cloudformation, StackName=name), None
+    )
     if first is None:
         return StrataError(f"stack {name} ended in {status}", "look at its events; deploy again")
     resource, kind, reason = first
@@ -82,18 +84,6 @@ def _failures(events: list[Event]) -> Iterator[tuple[str, str, str]]:
         reason = event.get("ResourceStatusReason", "no reason given")
         own = event["PhysicalResourceId"] != event["StackId"]
         if event["ResourceStatus"].endswith("_FAILED") and own and "cancelled" not in reason:
-            yield event["LogicalResourceId"], event["ResourceType"], reason
-
-
-def _invalid(name: str, cloudformation: Any) -> Iterator[tuple[str, str, str]]:
-    """What CloudFormation refused before it began, such as a name that exists.
-
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/validate-stack-deployments.html
-    """
-    found = cloudformation.describe_events(StackName=name, Filters={"FailedEvents": True})
-    for event in found["OperationEvents"]:
-        if event.get("EventType") == "VALIDATION_ERROR":
-            reason = event["ValidationStatusReason"]
             yield event["LogicalResourceId"], event["ResourceType"], reason
 
 
