@@ -17,6 +17,8 @@ from local_aws.clock import Clock
 from local_aws.settings import Settings
 from strata import dbt, declarations, local
 from strata.cli.deploy import deploy_all
+from strata.deploy import change_sets, operations
+from strata.deploy.stacks import Stack
 from strata.environment import PROJECT, Environment, choose, client
 
 DBT_PROJECT = (
@@ -95,6 +97,13 @@ def start(state: Path) -> Iterator[Lakehouse]:
         os.environ.clear()
         os.environ.update(before)
         boto3.setup_default_session()
+
+
+def deploy_stack(stack: Stack, lakehouse: Lakehouse) -> str:
+    """Deploy one stack: unchanged, created or updated."""
+    cloudformation = lakehouse.client("cloudformation")
+    plan = change_sets.make(stack, "the tests", cloudformation, print)
+    return operations.execute(plan, cloudformation, lambda event: None) if plan else "unchanged"
 
 
 def wait(found: Callable[[], Any], seconds: float = 40) -> Any:

@@ -18,7 +18,12 @@ Rule = Callable[[Template], Iterator[str]]
 WITHOUT_SOURCE = {"lambda.amazonaws.com", "glue.amazonaws.com"}
 # The Service Authorization Reference lists no resource type for these.
 WITHOUT_RESOURCE = re.compile(
-    r"ec2:Describe[A-Za-z]+|cloudwatch:PutMetricData|lakeformation:GetDataAccess"
+    r"ec2:Describe[A-Za-z]+|cloudwatch:PutMetricData|cloudformation:List[A-Za-z]+"
+    r"|cloudformation:DescribeStackDriftDetectionStatus|cloudtrail:DescribeTrails"
+    r"|dms:Describe[A-Za-z]+|kms:CreateKey|lambda:(Create|Get)EventSourceMapping"
+    r"|lakeformation:GetDataAccess|secretsmanager:GetRandomPassword"
+    # All stacks, without a name.
+    r"|cloudformation:DescribeStacks"
 )
 WAYS_OUT = {
     "AWS::EC2::CarrierGateway", "AWS::EC2::EIP", "AWS::EC2::EgressOnlyInternetGateway",

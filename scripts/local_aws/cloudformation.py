@@ -8,7 +8,7 @@ properties to the same API call that a client would make.
 from collections.abc import Callable
 from typing import Any
 
-from local_aws import ministack
+from local_aws import drift, ministack, replacements
 from local_aws.errors import AwsError
 from local_aws.firehose.streams import DeliveryStreams
 from local_aws.gateway import JsonService
@@ -27,7 +27,6 @@ def register(
     """Make MiniStack's CloudFormation create what our own services have, here."""
     from ministack.services.cloudformation import provisioners
 
-    _complete_buckets()
     provisioners._RESOURCE_HANDLERS.update(
         {
             "AWS::CloudWatch::Alarm": _alarm(),
@@ -38,10 +37,13 @@ def register(
             "AWS::DynamoDB::Table": _expiring_table(),
             "AWS::IAM::Role": _bounded_role(),
             "AWS::LakeFormation::Resource": _registered_location(lake_formation),
+            "AWS::S3::Bucket": _encrypted_bucket(),
             "AWS::DMS::Endpoint": _dms_resource(dms, "Endpoint"),
             "AWS::DMS::ReplicationConfig": _dms_resource(dms, "ReplicationConfig"),
         }
     )
+    drift.register(athena, glue)
+    replacements.register()
 
 
 def _work_group(athena: JsonService) -> dict[str, Callable[..., Any]]:
@@ -59,7 +61,8 @@ def _work_group(athena: JsonService) -> dict[str, Callable[..., Any]]:
         return apply("UpdateWorkGroup", physical_id, new)
 
     def delete(physical_id: str, props: Json) -> None:
-        payload = {"WorkGroup": physical_id, "RecursiveDeleteOption": True}
+        recursive = _typed(props.get("RecursiveDeleteOption", False))
+        payload = {"WorkGroup": physical_id, "RecursiveDeleteOption": recursive}
         _ignore_missing(lambda: athena.handle("DeleteWorkGroup", payload))
 
     return {"create": create, "update": update, "delete": delete}
@@ -163,26 +166,27 @@ def _expiring_table() -> Json:
     return {**table, "create": create, "update": update}
 
 
-def _complete_buckets() -> None:
-    """Give MiniStack's buckets the default encryption that its templates drop."""
+def _encrypted_bucket() -> Json:
+    """MiniStack's bucket, with the default encryption that its templates drop."""
     from ministack.services import s3
     from ministack.services.cloudformation import provisioners
 
-    def encryption(props: Json) -> bytes:
-        (rule,) = props["ServerSideEncryptionConfiguration"]
-        default = rule["ServerSideEncryptionByDefault"]
-        key = default.get("KMSMasterKeyID", "")
-        return (
-            "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>"
-            f"<SSEAlgorithm>{default['SSEAlgorithm']}</SSEAlgorithm>"
-            f"<KMSMasterKeyID>{key}</KMSMasterKeyID></ApplyServerSideEncryptionByDefault>"
-            f"<BucketKeyEnabled>{str(rule.get('BucketKeyEnabled', False)).lower()}</BucketKeyEnabled>"
-            "</Rule></ServerSideEncryptionConfiguration>"
-        ).encode()
+    bucket = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
 
-    own = ("BucketEncryption", encryption, s3._put_bucket_encryption, s3._delete_bucket_encryption)
-    known = [entry for entry in provisioners._S3_BUCKET_CONFIGURATIONS if entry[0] != own[0]]
-    provisioners._S3_BUCKET_CONFIGURATIONS = (*known, own)
+    def encrypted(made: Created, props: Json) -> Created:
+        if configuration := props.get("BucketEncryption"):
+            s3._put_bucket_encryption(made[0], drift.encryption_xml(configuration))
+        else:
+            s3._delete_bucket_encryption(made[0])
+        return made
+
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        return encrypted(bucket["create"](logical_id, props, stack_name), props)
+
+    def update(physical_id: str, old: Json, new: Json, *others: str) -> Created:
+        return encrypted(bucket["update"](physical_id, old, new, *others), new)
+
+    return {**bucket, "create": create, "update": update}
 
 
 def _bounded_role() -> Json:

@@ -11,14 +11,14 @@ err = Console(stderr=True, highlight=False)
 
 
 def progress() -> Progress:
-    """A progress bar that also reads well in a log."""
+    """A progress bar; a log, which cannot be drawn on, gets none."""
     return Progress(
         TextColumn("  {task.description}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=err,
-        transient=not err.is_terminal,
+        disable=not err.is_terminal,
     )
 
 

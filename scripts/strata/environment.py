@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from local_aws.files import write_atomically
 from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
+from strata import regions
 from strata.errors import StrataError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -50,6 +51,11 @@ class Environment:
         """Whether it is the laptop's."""
         return self.name == LOCAL
 
+    @property
+    def is_production(self) -> bool:
+        """Whether it is the one whose stacks nobody may delete."""
+        return self.name == "prod"
+
 
 def client(service: str) -> Any:
     """The boto3 client of a service in the chosen environment."""
@@ -82,6 +88,11 @@ def choose(name: str | None) -> Environment:
         if session.region_name is None:
             raise StrataError("no AWS region is set", "export AWS_REGION=…")
         account = session.client("sts").get_caller_identity()["Account"]
+    except EndpointConnectionError as error:
+        hint = regions.unknown(session.region_name)
+        if hint is None:
+            raise
+        raise StrataError(f"AWS has no region {session.region_name}", hint) from error
     except (BotoCoreError, ClientError) as error:
         raise StrataError(
             f"environment {name}: AWS does not accept your credentials: {error}",

@@ -18,7 +18,7 @@ from strata.environment import PROJECT
 from strata.ingest import jobs
 from strata.operate import builds, metrics
 from tests.aws.documented_metrics import NAMESPACES
-from tests.conftest import Lakehouse, queue_of_topic, start, wait
+from tests.conftest import Lakehouse, deploy_stack, queue_of_topic, start, wait
 
 Json = dict[str, Any]
 
@@ -62,7 +62,7 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
             if stack.template == "monitoring.yaml"
         ]
         watched = replace(stack, parameters={**stack.parameters, "SparkJob": SPARK_JOB})
-        stacks.deploy(watched, found.client("cloudformation"))
+        deploy_stack(watched, found)
         yield found
 
 

@@ -10,7 +10,7 @@ from strata.catalog.plan import apply_plan, make_plan
 from strata.declarations import Source
 from strata.deploy import stacks
 from strata.errors import StrataError
-from tests.conftest import Lakehouse
+from tests.conftest import Lakehouse, deploy_stack
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def source(lakehouse: Lakehouse, request: pytest.FixtureRequest) -> Source:
 
 def test_a_second_deployment_changes_nothing(lakehouse: Lakehouse) -> None:
     stack = stacks.storage_stack(lakehouse.environment)
-    assert stacks.deploy(stack, lakehouse.client("cloudformation")) == "unchanged"
+    assert deploy_stack(stack, lakehouse) == "unchanged"
     plan = make_plan(lakehouse.sources, lakehouse.environment, lakehouse.client("glue"))
     assert [c for c in plan.changes if c.kind != "remove"] == []
 
@@ -33,10 +33,11 @@ def test_a_stack_that_fails_names_the_resource(lakehouse: Lakehouse) -> None:
         good, name="strata-local-broken", parameters={**good.parameters, "Source": "no.stream"}
     )
     other = replace(broken, name="strata-local-broken-twin")
-    cloudformation = lakehouse.client("cloudformation")
-    assert stacks.deploy(broken, cloudformation) == "created"
-    with pytest.raises(StrataError, match="strata-local-broken-twin failed"):
-        stacks.deploy(other, cloudformation)
+    assert deploy_stack(broken, lakehouse) == "created"
+    with pytest.raises(
+        StrataError, match=r"(?s)broken-twin ended in ROLLBACK_COMPLETE.*no.stream exists already"
+    ):
+        deploy_stack(other, lakehouse)
 
 
 def plan_of(lakehouse: Lakehouse, source: Source) -> Any:

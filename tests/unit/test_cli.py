@@ -65,3 +65,9 @@ def test_help_says_what_every_command_does() -> None:
     assert done.returncode == 0
     for command in ("demo", "local", "deploy", "catalog", "ingest", "build", "query", "doctor"):
         assert f" {command} " in done.stdout
+
+
+def test_a_region_that_does_not_exist() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_MAX_ATTEMPTS": "1"}
+    done = strata("deploy", "--env", "dev", AWS_REGION="eu-wst-1", **keys)
+    refused(done, "AWS has no region eu-wst-1", "did you mean eu-west-1?")

@@ -6,8 +6,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from strata.cli import deploy
-from strata.deploy import stacks
+from strata.deploy import order, stacks
 from strata.deploy.code import Artifacts
 from strata.environment import Environment
 from strata.errors import StrataError
@@ -59,15 +58,10 @@ def test_each_stack_comes_after_those_whose_exports_itimports(
 ) -> None:
     monkeypatch.setenv("STRATA_NETWORK", "on")
     monkeypatch.setenv("STRATA_AUDIT", "on")
-    deployed: list[str] = []
     network = stacks.Stack("strata-dev-network", "network.yaml", {})
-    monkeypatch.setattr(deploy, "client", lambda service: None)
-    monkeypatch.setattr(deploy, "apply_catalog", lambda *given, **named: None)
-    monkeypatch.setattr(deploy, "apply_governance", lambda *given, **named: None)
-    monkeypatch.setattr(deploy.code, "upload", lambda *given: Artifacts("a", "b", "c"))
+    monkeypatch.setattr(order, "client", lambda service: None)
     monkeypatch.setattr(stacks, "network_stack", lambda *given: network)
-    monkeypatch.setattr(stacks, "deploy", lambda stack, aws: deployed.append(stack.template))
-    deploy.deploy_all(DEV, [])
+    deployed = [s.template for s in order.shared(DEV, Artifacts("a", "b", "c"))]
     exported: set[str] = set()
     for name in deployed:
         template = load(INFRA / name)

@@ -8,17 +8,19 @@ from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.markup import escape
 
 from local_aws.settings import Settings
-from strata import console, dbt, docs, doctor, query
-from strata.cli import catalog, govern, ingest, local, monitor, operate
-from strata.cli.common import AsJson, Env, declared_sources, ready
-from strata.cli.deploy import deploy_all
+from strata import console, dbt, docs, doctor, faults, query
+from strata.cli import catalog, deploy, destroy, govern, ingest, local, monitor, operate
+from strata.cli.common import AsJson, Env, ready
 from strata.environment import acting_as, build_role, client, shell_exports
 from strata.errors import StrataError
 from strata.governance import declared
 from strata.operate import build_lock, builds, metrics
 from strata.operate.cost import price
+
+_MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +34,8 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(govern.app, name="govern")
 app.add_typer(operate.maintain_app, name="maintain")
+app.command("deploy")(deploy.deploy)
+app.command("destroy")(destroy.destroy)
 app.command("publish")(operate.publish)
 app.command("restore")(operate.restore)
 app.command("monitor")(monitor.monitor)
@@ -46,7 +50,8 @@ def main() -> None:
     except StrataError as error:
         _fail(error.message, error.hint)
     except ClientError as error:
-        _fail(str(error), "is everything deployed? strata deploy; strata doctor says more")
+        explained = faults.explained(error)
+        _fail(explained.message, explained.hint)
     except (BotoCoreError, ValueError) as error:
         _fail(str(error), "strata doctor says more")
     except KeyboardInterrupt:
@@ -71,29 +76,24 @@ def env_command() -> None:
 
 @app.command("doctor")
 def doctor_command(env: Env = None, as_json: AsJson = False) -> None:
-    """Check this machine and the environment, and say what to do about each fault."""
+    """Check this machine, the account and the environment, and say what to do about each fault.
+
+    Before a deployment: credentials, region, permissions (by IAM's policy simulator), quotas. After
+    it: stacks, buckets, workgroup, alarms, drift. Nothing is changed.
+
+    Exit codes: 0 all is well or there are warnings only, 1 something fails.
+    """
     checks = doctor.examine(env)
     if as_json:
-        print(json.dumps([check.__dict__ for check in checks]))
+        print(json.dumps([vars(check) for check in checks]))
     else:
         for check in checks:
-            mark = "[green]✓[/]" if check.is_good else "[red]✗[/]"
-            console.out.print(f"{mark} {check.what}: {check.finding}")
-            if check.hint and not check.is_good:
-                console.out.print(f"  [yellow]do:[/] {check.hint}")
-    if not all(check.is_good for check in checks):
+            line = f"{_MARKS[check.state]} {check.what}: {escape(check.finding)}"
+            console.out.print(line, soft_wrap=True)
+            if check.hint:
+                console.out.print(f"  [yellow]do:[/] {escape(check.hint)}", soft_wrap=True)
+    if any(check.state == doctor.FAIL for check in checks):
         raise typer.Exit(1)
-
-
-@app.command("deploy")
-def deploy_command(env: Env = None) -> None:
-    """Deploy the CloudFormation stacks and the catalog: what is up to date is left alone.
-
-    In an account STRATA_NETWORK=on runs the jobs in a VPC without a way to the internet, and
-    STRATA_AUDIT=off leaves out the audit trail (docs/deploy.md).
-    """
-    deploy_all(ready(env), declared_sources())
-    console.next_step("strata ingest --help, then strata build")
 
 
 @app.command("docs")

@@ -24,12 +24,9 @@ def catalog_plan(env: Env = None, as_json: AsJson = False) -> None:
     environment = ready(env)
     plan = make_plan(declared_sources(), environment, client("glue"))
     if as_json:
-        changes = [
-            {k: v for k, v in c.__dict__.items() if k != "table_input"} for c in plan.changes
-        ]
-        print(json.dumps({"databases": plan.databases, "changes": changes}, default=list))
+        print(json.dumps(as_json_data(plan), default=list))
     else:
-        _print_plan(plan)
+        print_plan(plan)
     if not plan.is_empty:
         raise typer.Exit(2)
 
@@ -151,12 +148,19 @@ def apply_catalog(
 ) -> None:
     glue = client("glue")
     plan = make_plan(sources, environment, glue)
-    _print_plan(plan)
+    print_plan(plan)
     for change in apply_plan(plan, glue, allow_breaking):
         console.done(f"{change.kind} {change.database}.{change.table}")
 
 
-def _print_plan(plan: Plan) -> None:
+def as_json_data(plan: Plan) -> dict[str, object]:
+    """A plan as `--json` prints it."""
+    changes = [{k: v for k, v in vars(c).items() if k != "table_input"} for c in plan.changes]
+    return {"databases": plan.databases, "changes": changes}
+
+
+def print_plan(plan: Plan) -> None:
+    """Show how Glue differs from the declared sources."""
     for database in plan.databases:
         console.out.print(f"[green]+[/] database {database}")
     colours = {"create": "green", "change": "yellow", "remove": "red"}

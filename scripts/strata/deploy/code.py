@@ -4,23 +4,26 @@ import hashlib
 import io
 import json
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from strata.declarations import Source
 
 _CODE = Path(__file__).resolve().parents[2] / "aws_code"
+_SCRIPTS = ("landing_job", "compaction_job")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip's bytes depend on its content alone
 
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Keys in the artifacts bucket of what the ingestion stack runs."""
+    """What the ingestion stack runs: its keys in the artifacts bucket, and the bodies by key."""
 
     code_key: str
     landing_script_key: str
     compaction_script_key: str
+    bodies: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 def masking_rules(sources: list[Source]) -> dict[str, Any]:
@@ -51,17 +54,20 @@ def pack(sources: list[Source]) -> bytes:
     return buffer.getvalue()
 
 
-def upload(sources: list[Source], bucket: str, s3: Any) -> Artifacts:
-    """Put the packed code and the jobs' scripts into `bucket`, unless they are there already."""
+def packaged(sources: list[Source]) -> Artifacts:
+    """The packed code and the jobs' scripts, with the keys that their content gives them."""
+    files = [("aws_code", ".zip", pack(sources))]
+    files += [(name, ".py", (_CODE / f"{name}.py").read_bytes()) for name in _SCRIPTS]
+    bodies = {_key(*file): file[2] for file in files}
+    code_key, landing_key, compaction_key = bodies
+    return Artifacts(code_key, landing_key, compaction_key, bodies)
 
-    def script(name: str) -> str:
-        return _upload(s3, bucket, name, ".py", (_CODE / f"{name}.py").read_bytes())
 
-    return Artifacts(
-        code_key=_upload(s3, bucket, "aws_code", ".zip", pack(sources)),
-        landing_script_key=script("landing_job"),
-        compaction_script_key=script("compaction_job"),
-    )
+def upload(artifacts: Artifacts, bucket: str, s3: Any) -> None:
+    """Put the artifacts into `bucket`, unless they are there already."""
+    for key, body in artifacts.bodies.items():
+        if not s3.list_objects_v2(Bucket=bucket, Prefix=key).get("KeyCount"):
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -70,9 +76,5 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
 
 
-def _upload(s3: Any, bucket: str, name: str, suffix: str, body: bytes) -> str:
-    key = f"code/{name}-{hashlib.sha256(body).hexdigest()[:16]}{suffix}"
-    listed = s3.list_objects_v2(Bucket=bucket, Prefix=key)
-    if not listed.get("KeyCount"):
-        s3.put_object(Bucket=bucket, Key=key, Body=body)
-    return key
+def _key(name: str, suffix: str, body: bytes) -> str:
+    return f"code/{name}-{hashlib.sha256(body).hexdigest()[:16]}{suffix}"

@@ -1,25 +1,17 @@
-"""Deploys the CloudFormation stacks of an environment, each through a change set."""
+"""The CloudFormation stacks of an environment: their names, templates and parameters."""
 
 import hashlib
 import json
 import os
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-from botocore.exceptions import ClientError, WaiterError
 
 from strata.declarations import Source
 from strata.deploy.code import Artifacts
 from strata.environment import PROJECT, Environment
 from strata.errors import StrataError
 
-_CONTENT_TAG = "strata:content"
 _NETWORK = {"VpcCidr": "STRATA_NETWORK_CIDR", "Zones": "STRATA_NETWORK_ZONES"}
-_WAIT = {"Delay": 2, "MaxAttempts": 900}
-# The monitoring stack repeats its alarms with Fn::ForEach, a transform.
-_CAPABILITIES = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
 @dataclass(frozen=True)
@@ -191,80 +183,3 @@ def _kafka(source: Source, environment: Environment) -> dict[str, str]:
             "export STRATA_MSK_CLUSTER_ARN=arn:aws:kafka:…",
         )
     return {"MskClusterArn": cluster, "MskTopic": source.kafka_topic}
-
-
-def deploy(stack: Stack, cloudformation: Any) -> str:
-    """Create or update a stack and wait; returns created, updated or unchanged.
-
-    Raises StrataError with the reasons of the resources that failed.
-    """
-    status, tags = _present(stack.name, cloudformation)
-    if tags.get(_CONTENT_TAG) == stack.content() and status.endswith("_COMPLETE"):
-        return "unchanged"
-    if status == "ROLLBACK_COMPLETE":
-        raise StrataError(
-            f"stack {stack.name} is in ROLLBACK_COMPLETE: its creation failed earlier",
-            f"read its events, then: aws cloudformation delete-stack --stack-name {stack.name}",
-        )
-    kind = "UPDATE" if status and status != "REVIEW_IN_PROGRESS" else "CREATE"
-    change_set = f"strata-{stack.content()[:8]}-{int(time.time())}"
-    cloudformation.create_change_set(
-        StackName=stack.name,
-        ChangeSetName=change_set,
-        ChangeSetType=kind,
-        TemplateBody=stack.body(),
-        Parameters=[
-            {"ParameterKey": key, "ParameterValue": value}
-            for key, value in stack.parameters.items()
-        ],
-        Capabilities=_CAPABILITIES,
-        Tags=[{"Key": _CONTENT_TAG, "Value": stack.content()}],
-    )
-    if not _is_ready(stack.name, change_set, cloudformation):
-        return "unchanged"
-    cloudformation.execute_change_set(StackName=stack.name, ChangeSetName=change_set)
-    waiter = "stack_update_complete" if kind == "UPDATE" else "stack_create_complete"
-    try:
-        cloudformation.get_waiter(waiter).wait(StackName=stack.name, WaiterConfig=_WAIT)
-    except WaiterError as error:
-        reasons = "\n  ".join(_failures(stack.name, cloudformation)) or str(error)
-        raise StrataError(
-            f"stack {stack.name} failed:\n  {reasons}", "correct it and deploy again"
-        ) from error
-    return "updated" if kind == "UPDATE" else "created"
-
-
-def _present(name: str, cloudformation: Any) -> tuple[str, dict[str, str]]:
-    """The status (empty: no such stack) and the tags of a stack."""
-    try:
-        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in error.response["Error"]["Message"]:
-            return "", {}
-        raise
-    return found["StackStatus"], {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-
-
-def _is_ready(stack: str, change_set: str, cloudformation: Any) -> bool:
-    """Wait for a change set; False when it holds no change."""
-    try:
-        cloudformation.get_waiter("change_set_create_complete").wait(
-            StackName=stack, ChangeSetName=change_set, WaiterConfig=_WAIT
-        )
-    except WaiterError as error:
-        found = cloudformation.describe_change_set(StackName=stack, ChangeSetName=change_set)
-        reason = found.get("StatusReason", "")
-        if "didn't contain changes" in reason or "No updates" in reason:
-            cloudformation.delete_change_set(StackName=stack, ChangeSetName=change_set)
-            return False
-        raise StrataError(f"stack {stack}: change set refused: {reason}", "") from error
-    return True
-
-
-def _failures(stack: str, cloudformation: Any) -> Iterator[str]:
-    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
-    for page in pages:
-        for event in page["StackEvents"]:
-            if event["ResourceStatus"].endswith("_FAILED"):
-                reason = event.get("ResourceStatusReason", "")
-                yield f"{event['LogicalResourceId']}: {reason}"
