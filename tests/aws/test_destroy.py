@@ -85,6 +85,9 @@ def test_killed_it_goes_on_and_leaves_what_is_kept(
     assert names(lakehouse) == set()
     assert lakehouse.client("s3").list_buckets()["Buckets"] == []
     assert lakehouse.client("glue").get_databases()["DatabaseList"] == []
+    governance = lakehouse.client("lakeformation")
+    assert governance.list_lf_tags()["LFTags"] == []
+    assert governance.list_resources()["ResourceInfoList"] == []
     states = [
         lakehouse.client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"]
         for key in lakehouse.client("kms").list_keys()["Keys"]

@@ -14,6 +14,7 @@ from strata.cli import app
 from strata.deploy.stacks import Stack
 from strata.doctor import account
 from strata.environment import Environment
+from strata.errors import StrataError
 from tests.conftest import Lakehouse, deploy_stack
 
 DEV = Environment("dev", "000000000000", "us-east-1")
@@ -68,10 +69,18 @@ def planner(lakehouse: Lakehouse, roles: dict[str, str]) -> Iterator[None]:
 
 
 def test_the_planning_role_shows_a_new_environment_and_can_execute_nothing(
-    planner: None,
+    planner: None, lakehouse: Lakehouse
 ) -> None:
+    refused = CliRunner().invoke(app, ["deploy", "--env", "dev", "--plan"])
+    assert isinstance(refused.exception, StrataError)
+    assert "data lake administrator" in refused.exception.hint
+    user = {"DataLakePrincipalIdentifier": "arn:aws:iam::000000000000:user/planner"}
+    root = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    governance = boto3.client("lakeformation", **root)
+    governance.put_data_lake_settings(DataLakeSettings={"ReadOnlyAdmins": [user]})
     done = CliRunner().invoke(app, ["deploy", "--env", "dev", "--plan", "--json"])
     assert done.exit_code == 2, (done.output, done.exception)
+    governance.put_data_lake_settings(DataLakeSettings={})
     shown = {plan["stack"] for plan in json.loads(done.stdout)["stacks"]}
     assert {"strata-dev-storage", "strata-dev-ingestion", "strata-dev-monitoring"} <= shown
     cloudformation = boto3.client("cloudformation")

@@ -59,7 +59,7 @@ class Permissions:
     def on_database(self, principal: str, database: str) -> set[str]:
         """The permissions of a principal on a database."""
         tags = self._tags(database)
-        found: set[str] = set()
+        found = self._as_administrator(principal)
         for grant in self._of(principal):
             resource = grant["Resource"]
             if resource.get("Database", {}).get("Name") == database:
@@ -72,7 +72,7 @@ class Permissions:
         """The permissions of a principal on a table; SELECT may be of some columns or rows only."""
         tags = self._tags(database, table)
         columns = self._tagged_columns(database, table)
-        found: set[str] = set()
+        found = self._as_administrator(principal)
         for grant in self._of(principal):
             resource = grant["Resource"]
             named = any(_names(resource.get(k), database, table) for k in _TABLE_KINDS)
@@ -143,6 +143,18 @@ class Permissions:
             if (cells.get("DatabaseName"), cells.get("TableName")) == (database, table):
                 yield kept[f"{database}.{table}.{cells['Name']}"]
 
+    def _as_administrator(self, principal: str) -> set[str]:
+        """What a data lake administrator may do everywhere, without a grant: not read data.
+
+        https://docs.aws.amazon.com/lake-formation/latest/dg/implicit-permissions.html
+        """
+        settings, found = self._store.read("settings"), set()
+        for member, permissions in _ADMINISTRATORS.items():
+            listed = settings.get(member) or []
+            if {"DataLakePrincipalIdentifier": principal} in listed:
+                found |= permissions
+        return found
+
     def _of(self, principal: str) -> list[Json]:
         grants = self._store.read("grants")
         return [g for g in grants if g["Principal"]["DataLakePrincipalIdentifier"] == principal]
@@ -164,6 +176,10 @@ class Permissions:
         }
 
 
+_ADMINISTRATORS = {
+    "DataLakeAdmins": {"ALTER", "CREATE_TABLE", "DESCRIBE", "DROP"},
+    "ReadOnlyAdmins": {"DESCRIBE"},
+}
 _TABLE_KINDS = ("Table", "TableWithColumns")
 
 

@@ -104,7 +104,7 @@ class LakeFormation:
         return {}
 
     def delete_lf_tag(self, payload: Json) -> Json:
-        """Delete a tag, also from what has it."""
+        """Delete a tag, also from what has it, and the grants by it."""
         key = payload["TagKey"]
         with self._store.change("tags") as tags:
             _find(tags, key, "Tag key does not exist")
@@ -112,6 +112,8 @@ class LakeFormation:
         with self._store.change("tagged") as tagged:
             for values in tagged.values():
                 values.pop(key, None)
+        with self._store.change("grants") as grants:
+            grants[:] = [g for g in grants if key not in _tag_keys(g["Resource"])]
         return {}
 
     def get_lf_tag(self, payload: Json) -> Json:
@@ -320,6 +322,10 @@ def _tagged_names(resource: Json) -> list[str]:
     name = f"{table['DatabaseName']}.{table['Name']}".lower()
     columns = table.get("ColumnNames")
     return [f"{name}.{column.lower()}" for column in columns] if columns else [name]
+
+
+def _tag_keys(resource: Json) -> set[str]:
+    return {tag["TagKey"] for tag in resource.get("LFTagPolicy", {}).get("Expression", [])}
 
 
 def _filter_name(filter_: Json) -> str:

@@ -17,7 +17,7 @@ from strata import console, declarations, regions
 from strata.catalog.plan import make_plan
 from strata.cli.catalog import apply_catalog, as_json_data, print_plan
 from strata.cli.common import AsJson, Env, declared_sources, ready
-from strata.cli.govern import apply_governance
+from strata.cli.govern import apply_governance, planned
 from strata.deploy import change_sets, code, drift, inventory, operations, order, stacks
 from strata.deploy.change_sets import Plan
 from strata.environment import Environment, client
@@ -168,13 +168,16 @@ def _plan(environment: Environment, sources: list[declarations.Source], as_json:
     ]
     with _planned(wanted, environment) as plans:
         tables = make_plan(sources, environment, client("glue"))
+        governed = planned(environment)
         if as_json:
             told = [_as_json(plan) for plan in plans.values()]
-            print(json.dumps({"stacks": told, "catalog": as_json_data(tables)}, default=list))
+            parts = {"stacks": told, "catalog": as_json_data(tables), "governance": governed}
+            print(json.dumps(parts, default=list))
         else:
             _show(plans.values(), len(wanted))
             print_plan(tables)
-        is_same = not plans and tables.is_empty
+            console.done(f"governance: {len(governed)} to change (strata govern plan shows them)")
+        is_same = not plans and tables.is_empty and not governed
     if not is_same:
         raise typer.Exit(CHANGED)
 

@@ -96,7 +96,8 @@ def _ask(environment: Environment, count: int, delete_data: bool, confirm: str |
 
 
 def _erase(environment: Environment) -> None:
-    for what in leftovers.forget_tables(environment, client("glue")):
+    tables = leftovers.forget_tables(environment, client("glue"))
+    for what in [*tables, *leftovers.forget_governance(client("lakeformation"))]:
         console.done(f"{what}: deleted")
     for one in leftovers.kept(environment, client):
         if leftovers.erasable(one, environment):

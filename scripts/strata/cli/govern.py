@@ -1,12 +1,16 @@
 """`strata govern`: Lake Formation as the project declares it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
+from botocore.exceptions import ClientError
 
 from strata import console, dbt
 from strata.cli.common import AsJson, Env, ready
 from strata.environment import Environment, client
+from strata.errors import StrataError
 from strata.governance import declared
 from strata.governance.plan import Clients, Planner
 
@@ -19,7 +23,7 @@ app = typer.Typer(
 @app.command("plan")
 def govern_plan(env: Env = None, as_json: AsJson = False) -> None:
     """Show how Lake Formation differs from the declarations. Exit code 2 when it does."""
-    changes = [change.what for change in planner(ready(env)).changes()]
+    changes = planned(ready(env))
     if as_json:
         print(json.dumps(changes))
     else:
@@ -42,12 +46,33 @@ def govern_apply(env: Env = None) -> None:
 def apply_governance(environment: Environment, quiet: bool = False) -> None:
     """Apply each change, and tell of it unless `quiet`."""
     count = 0
-    for change in planner(environment).changes():
-        change.apply()
-        count += 1
-        if not quiet:
-            _print(change.what)
+    with _administering():
+        for change in planner(environment).changes():
+            change.apply()
+            count += 1
+            if not quiet:
+                _print(change.what)
     console.done(f"governance: {count} changed" if count else "governance: as declared")
+
+
+def planned(environment: Environment) -> list[str]:
+    """What would change, in words."""
+    with _administering():
+        return [change.what for change in planner(environment).changes()]
+
+
+@contextmanager
+def _administering() -> Iterator[None]:
+    """What Lake Formation refuses to who is no administrator is an error that says so."""
+    try:
+        yield
+    except ClientError as error:
+        if not error.response["Error"]["Code"].startswith("AccessDenied"):
+            raise
+        raise StrataError(
+            f"Lake Formation is not yours to govern: {error}",
+            "deploy as a data lake administrator, or make this role one: docs/governance.md",
+        ) from error
 
 
 def planner(environment: Environment) -> Planner:

@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from strata.catalog.tables import MANAGED_BY
 from strata.environment import Environment
 
 LAYERS = ("landing", "bronze", "silver", "gold")
@@ -153,11 +154,22 @@ def forget_tables(environment: Environment, glue: Any) -> list[str]:
     deleted = []
     for page in glue.get_paginator("get_databases").paginate():
         for database in page["DatabaseList"]:
-            deleted += _forget(database["Name"], environment, glue)
+            deleted += _forget(database, environment, glue)
     return deleted
 
 
-def _forget(database: str, environment: Environment, glue: Any) -> list[str]:
+def forget_governance(lake_formation: Any) -> list[str]:
+    """Delete Strata's tags in Lake Formation, with the grants by them. Returns what was deleted."""
+    pages = lake_formation.get_paginator("list_lf_tags").paginate()
+    keys = [tag["TagKey"] for page in pages for tag in page["LFTags"]]
+    own = [key for key in keys if key.startswith("strata_")]
+    for key in own:
+        lake_formation.delete_lf_tag(TagKey=key)
+    return [f"tag {key}" for key in own]
+
+
+def _forget(entry: dict[str, Any], environment: Environment, glue: Any) -> list[str]:
+    database = entry["Name"]
     tables = [
         table
         for page in glue.get_paginator("get_tables").paginate(DatabaseName=database)
@@ -168,9 +180,8 @@ def _forget(database: str, environment: Environment, glue: Any) -> list[str]:
         t for t in tables if t.get("StorageDescriptor", {}).get("Location", "").startswith(place)
     ]
     others = [t for t in tables if t not in own and t.get("TableType") != "VIRTUAL_VIEW"]
-    if not own:
-        return []
-    if not others:
+    is_made_by_us = entry.get("Parameters", {}).get("managed-by") == MANAGED_BY
+    if not others and (own or is_made_by_us):
         glue.delete_database(Name=database)
         return [f"database {database}"]
     for table in own:

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from strata.catalog.tables import MANAGED_BY
 from strata.environment import Environment, schema
 from strata.errors import StrataError
 from strata.governance import desired
@@ -112,7 +113,11 @@ class Planner:
         """Make Lake Formation decide about a database, and not IAM alone."""
         present = self._database(name)
         if present is None:
-            body = {"Name": name, "CreateTableDefaultPermissions": []}
+            body = {
+                "Name": name,
+                "Parameters": {"managed-by": MANAGED_BY},
+                "CreateTableDefaultPermissions": [],
+            }
             yield Change(
                 f"+ database {name}, governed",
                 lambda: self._glue.create_database(DatabaseInput=body),
