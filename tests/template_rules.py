@@ -21,7 +21,7 @@ WITHOUT_RESOURCE = re.compile(
     r"ec2:Describe[A-Za-z]+|cloudwatch:PutMetricData|cloudformation:List[A-Za-z]+"
     r"|cloudformation:DescribeStackDriftDetectionStatus|cloudtrail:DescribeTrails"
     r"|dms:Describe[A-Za-z]+|kms:CreateKey|lambda:(Create|Get)EventSourceMapping"
-    r"|secretsmanager:GetRandomPassword"
+    r"|lakeformation:GetDataAccess|secretsmanager:GetRandomPassword"
     # All stacks, without a name.
     r"|cloudformation:DescribeStacks"
 )
@@ -88,12 +88,13 @@ def statements(policy: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def identity_policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The policies of what acts."""
+    """The policies of what acts; a boundary is a limit and grants nothing."""
     for name, role in of_type(template, "AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group"):
         for policy in role.get("Policies", []):
             yield name, policy["PolicyDocument"]
     for name, policy in of_type(template, "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
-        yield name, policy["PolicyDocument"]
+        if not name.endswith("Boundary"):
+            yield name, policy["PolicyDocument"]
 
 
 def resource_policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -24,6 +24,8 @@ Json = dict[str, Any]
 
 #: Lambda takes no answer beyond 6 MB; a tenth is left for what stands around the records.
 _MOST_BYTES = 6 * 1024 * 1024 * 9 // 10
+#: What stands around the identifier and the data of a record in the answer, and a few more.
+_AROUND_BYTES = 80
 
 
 def handler(event: Json, context: Any) -> Json:
@@ -42,17 +44,17 @@ def handler(event: Json, context: Any) -> Json:
         record = records.from_json(source, payload, _arrival(item, event["invocationId"]), key)
         # Firehose joins records as they are: the newline is ours to add.
         masked = base64.b64encode((json.dumps(record) + "\n").encode()).decode()
-        answer = {"recordId": item["recordId"], "result": "Ok", data: masked}
-        room -= len(json.dumps(answer)) + 2
+        room -= len(item["recordId"]) + len(masked) + _AROUND_BYTES
         if room < 0:
             # Firehose keeps it with its error records, from where it is redriven.
             answers.append({"recordId": item["recordId"], "result": "ProcessingFailed"})
             continue
         if record["_payload_sha256"]:
             unreadable.append({"_record_id": record["_record_id"], "data": item[data]})
-        answers.append(answer)
+        answers.append({"recordId": item["recordId"], "result": "Ok", data: masked})
     if unreadable:
         _keep_in_landing(source.location, event["invocationId"], unreadable)
+    print(json.dumps({"records": len(answers), "unreadable": len(unreadable)}))
     return {"records": answers}
 
 

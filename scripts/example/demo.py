@@ -15,7 +15,7 @@ from example.summary import print_numbers, print_summary
 from local_aws.settings import Settings
 from strata import console, dbt, declarations, docs, local
 from strata.cli.deploy import deploy_all
-from strata.environment import Environment, choose, client
+from strata.environment import Environment, acting_as, build_role, choose, client
 from strata.errors import StrataError
 from strata.operate import build_lock, builds
 
@@ -113,9 +113,10 @@ def _carry(stage: Stage) -> None:
 
 def _build(title: str, environment: Environment) -> dbt.Outcome:
     console.step(title)
-    s3 = client("s3")
-    with build_lock.exclusive(environment, s3), builds.recorded(environment, s3):
-        outcome = dbt.run_with_progress(["build"], "dbt build")
+    with acting_as(build_role(), environment):
+        s3 = client("s3")
+        with build_lock.exclusive(environment, s3), builds.recorded(environment, s3):
+            outcome = dbt.run_with_progress(["build"], "dbt build")
     tests = ", ".join(f"{count} {status}" for status, count in sorted(outcome.tests.items()))
     models = Counter(outcome.nodes)["model"]
     console.done(f"{models} models in {outcome.seconds:.0f} s; tests: {tests}")

@@ -5,6 +5,7 @@ signatures, S3 and logs do not. The offsets are a file, so every process of the 
 and its history tells what this clock showed at any instant of the machine's.
 """
 
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,11 +35,9 @@ class Clock:
 
     def at(self, machine: datetime) -> datetime:
         """What this clock showed when the machine's clock showed `machine`."""
-        offset = 0.0
-        for since, moved in self._moves():
-            if since > machine.timestamp():
-                break
-            offset = moved
+        moves = self._moves()
+        place = bisect_right(moves, machine.timestamp(), key=lambda move: move[0])
+        offset = moves[place - 1][1] if place else 0.0
         return machine.astimezone(UTC) + timedelta(seconds=offset)
 
     def set(self, instant: datetime) -> None:

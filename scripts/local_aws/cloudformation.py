@@ -18,7 +18,11 @@ Created = tuple[str, Json]
 
 
 def register(
-    athena: JsonService, glue: JsonService, firehose: DeliveryStreams, dms: JsonService
+    athena: JsonService,
+    glue: JsonService,
+    firehose: DeliveryStreams,
+    dms: JsonService,
+    lake_formation: JsonService,
 ) -> None:
     """Make MiniStack's CloudFormation create what our own services have, here."""
     from ministack.services.cloudformation import provisioners
@@ -31,6 +35,8 @@ def register(
             "AWS::Glue::Trigger": _glue_trigger(glue),
             "AWS::KinesisFirehose::DeliveryStream": _delivery_stream(firehose),
             "AWS::DynamoDB::Table": _expiring_table(),
+            "AWS::IAM::Role": _bounded_role(),
+            "AWS::LakeFormation::Resource": _registered_location(lake_formation),
             "AWS::S3::Bucket": _encrypted_bucket(),
             "AWS::DMS::Endpoint": _dms_resource(dms, "Endpoint"),
             "AWS::DMS::ReplicationConfig": _dms_resource(dms, "ReplicationConfig"),
@@ -108,6 +114,22 @@ def _delivery_stream(firehose: DeliveryStreams) -> dict[str, Callable[..., Any]]
     return {"create": create, "update": update, "delete": delete}
 
 
+def _registered_location(lake_formation: JsonService) -> dict[str, Callable[..., Any]]:
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        lake_formation.handle("RegisterResource", props)
+        return props["ResourceArn"], {}
+
+    def update(physical_id: str, old: Json, new: Json, stack_name: str) -> Created:
+        delete(physical_id, old)
+        return create("", new, stack_name)
+
+    def delete(physical_id: str, props: Json) -> None:
+        payload = {"ResourceArn": physical_id}
+        _ignore_missing(lambda: lake_formation.handle("DeregisterResource", payload))
+
+    return {"create": create, "update": update, "delete": delete}
+
+
 def _alarm() -> dict[str, Callable[..., Any]]:
     def create(logical_id: str, props: Json, stack_name: str) -> Created:
         name = props.get("AlarmName", f"{stack_name}-{logical_id}")
@@ -165,6 +187,26 @@ def _encrypted_bucket() -> Json:
         return encrypted(bucket["update"](physical_id, old, new, *others), new)
 
     return {**bucket, "create": create, "update": update}
+
+
+def _bounded_role() -> Json:
+    """MiniStack's role, with the permissions boundary that its templates drop."""
+    from ministack.services import iam
+    from ministack.services.cloudformation import provisioners
+
+    role = provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"]
+
+    def bounded(made: Created, props: Json) -> Created:
+        iam._roles[made[0]]["PermissionsBoundary"] = props.get("PermissionsBoundary")
+        return made
+
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        return bounded(role["create"](logical_id, props, stack_name), props)
+
+    def update(physical_id: str, old: Json, new: Json, *others: str) -> Created:
+        return bounded(role["update"](physical_id, old, new, *others), new)
+
+    return {**role, "create": create, "update": update}
 
 
 def _dms_resource(dms: JsonService, kind: str) -> dict[str, Callable[..., Any]]:

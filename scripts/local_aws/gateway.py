@@ -6,8 +6,11 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Protocol
 
+from local_aws.caller import CALLER, Caller
 from local_aws.errors import AwsError
 
 Scope = dict[str, Any]
@@ -28,6 +31,10 @@ class JsonService(Protocol):
 
     def handle(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]: ...
 
+    def resources(self, operation: str, payload: dict[str, Any]) -> list[str]:
+        """The ARNs that a caller needs the operation's action on; empty where IAM asks for `*`."""
+        ...
+
 
 class Gateway:
     """Our services first, MiniStack for the rest.
@@ -43,10 +50,12 @@ class Gateway:
         services: Mapping[str, JsonService],
         fallback: Asgi,
         on_fallback: Callable[[str, str, str], None],
+        identify: Callable[[Scope, Mapping[str, bytes], bytes], Caller],
     ) -> None:
         self._services = services
         self._fallback = fallback
         self._on_fallback = on_fallback
+        self._identify = identify
         self._pools: dict[str, Executor] = {
             name: ThreadPoolExecutor(max_workers=32, thread_name_prefix=name) for name in services
         }
@@ -65,21 +74,29 @@ class Gateway:
             await _answer(send, error.status, _error_body(error))
             return
         if service in self._services:
-            await self._serve(service, headers, receive, send)
+            await self._serve(service, scope, headers, receive, send)
         else:
             await self._fallback(scope, receive, send)
             self._on_fallback(service, _operation(headers), scope["path"])
 
     async def _serve(
-        self, service: str, headers: Mapping[str, bytes], receive: Receive, send: Send
+        self,
+        service: str,
+        scope: Scope,
+        headers: Mapping[str, bytes],
+        receive: Receive,
+        send: Send,
     ) -> None:
         body = await _read_body(receive)
-        operation = _operation(headers)
+        # The REST protocol says the operation in the path.
+        operation = _operation(headers) or scope["path"].strip("/")
         loop = asyncio.get_running_loop()
         try:
             payload = json.loads(body or b"{}")
-            handler = self._services[service].handle
-            result = await loop.run_in_executor(self._pools[service], handler, operation, payload)
+            caller = self._identify(scope, headers, body)
+            work = partial(self._handle, caller, service, operation, payload)
+            in_context = partial(copy_context().run, work)
+            result = await loop.run_in_executor(self._pools[service], in_context)
             await _answer(send, 200, result)
         except AwsError as error:
             await _answer(send, error.status, _error_body(error))
@@ -94,6 +111,15 @@ class Gateway:
                 500,
                 {"__type": "InternalFailure", "message": f"{service}.{operation} failed: see log"},
             )
+
+    def _handle(
+        self, caller: Caller, service: str, operation: str, payload: dict[str, Any]
+    ) -> dict[str, Any]:
+        CALLER.set(caller)
+        if not caller.is_root:
+            resources = self._services[service].resources(operation, payload)
+            caller.require(f"{service}:{operation}", *resources)
+        return self._services[service].handle(operation, payload)
 
 
 def check_request(scope: Scope, headers: Mapping[str, bytes]) -> str:

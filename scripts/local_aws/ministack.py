@@ -5,9 +5,7 @@ MiniStack reads its settings when it is imported, so `configure` comes before `l
 
 import json
 import os
-from bisect import bisect_right
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,7 +49,11 @@ def configure(settings: Settings) -> None:
 def load() -> Any:
     """Import MiniStack and return its ASGI application."""
     from ministack import app
+    from ministack.core import iam_actions
 
+    checks = iam_actions.dynamodb_transaction_checks
+    # It asks IAM for each item of a transaction: a hundred writes to one table are one question.
+    iam_actions.dynamodb_transaction_checks = lambda *request: list(dict.fromkeys(checks(*request)))
     return app.app
 
 
@@ -129,81 +131,21 @@ def delete_alarm(name: str) -> None:
     cloudwatch.cloudformation_delete_metric_alarm(name)
 
 
-class Streams:
-    """MiniStack's Kinesis streams and the Lambda functions that are mapped to them.
+def record_metric(
+    namespace: str, metric: str, dimension: str, value: str, milliseconds: float
+) -> None:
+    """Keep a metric of an AWS service, which PutMetricData refuses."""
+    from ministack.services import cloudwatch
 
-    Shards are read in place: an iterator counts positions, which a trim moves.
-    """
-
-    def __init__(self) -> None:
-        from ministack.services import lambda_svc
-
-        # Its own poller knows no bisecting, no retry limit and no destination.
-        lambda_svc._poll_kinesis = lambda: False
-
-    def mappings(self) -> list[dict[str, Any]]:
-        """The deployed event source mappings of streams."""
-        from ministack.services import lambda_svc
-
-        every = list(lambda_svc._esms._data.values())
-        return [dict(esm) for esm in every if ":kinesis:" in esm["EventSourceArn"]]
-
-    def shards(self, arn: str) -> list[str]:
-        """The shards of a stream; empty where there is none."""
-        return list(self._shards(arn))
-
-    def records(self, arn: str, shard: str, after: str, limit: int) -> list[dict[str, Any]]:
-        """Up to `limit` records behind the sequence number `after`; `Data` is base64."""
-        records = self._shards(arn)[shard]["records"]
-        start = _behind(records, after)
-        return list(records[start : start + limit])
-
-    def last(self, arn: str, shard: str) -> str:
-        """The newest sequence number of a shard, empty where it has no record."""
-        records = self._shards(arn)[shard]["records"]
-        return records[-1]["SequenceNumber"] if records else ""
-
-    def trim(self, arn: str, done: dict[str, str]) -> None:
-        """Drop a stream's records up to the sequence number `done` of each shard.
-
-        MiniStack keeps every record in memory for the stream's whole retention otherwise.
-        """
-        for shard, sequence in done.items():
-            records = self._shards(arn)[shard]["records"]
-            del records[: _behind(records, sequence)]
-
-    def _shards(self, arn: str) -> dict[str, Any]:
-        from ministack.services import kinesis
-
-        for stream in list(kinesis._streams._data.values()):
-            if stream["StreamARN"] == arn:
-                shards: dict[str, Any] = stream["shards"]
-                return shards
-        return {}
-
-
-def _behind(records: list[dict[str, Any]], sequence: str) -> int:
-    """The place of the first record behind a sequence number: a shard's records are in its order."""
-    return bisect_right(records, sequence, key=lambda record: record["SequenceNumber"])
-
-
-def drop_iterator(used: str) -> None:
-    """Forget a shard iterator that was used.
-
-    MiniStack keeps each for five minutes and looks through all of them at every request.
-    """
-    from ministack.services import kinesis
-
-    _act_for_the_account()
-    with suppress(KeyError):
-        del kinesis._shard_iterators[used]
+    act_for_the_account()
+    cloudwatch.record_metric(namespace, metric, milliseconds, "Milliseconds", {dimension: value})
 
 
 def emit_event(detail_type: str, source: str, detail: dict[str, Any]) -> None:
     """Put an event of an AWS service (`aws.glue`) on the default bus, which PutEvents refuses."""
     from ministack.services import eventbridge
 
-    _act_for_the_account()
+    act_for_the_account()
     entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail)}
     eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
@@ -243,8 +185,11 @@ def act_as(role: str) -> tuple[str, str, str]:
     return access_key, secret_key, token
 
 
-def _act_for_the_account() -> None:
-    """MiniStack finds the account's resources by the request that its thread serves."""
+def act_for_the_account() -> None:
+    """Make this thread's (or task's) calls those of the account.
+
+    MiniStack finds the account's resources by the request that its thread serves.
+    """
     from ministack.core import responses
 
     responses.set_request_account_id(ACCOUNT)

@@ -1,6 +1,7 @@
 """Puts the local AWS together and serves it."""
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -12,19 +13,26 @@ import boto3
 import uvicorn
 from botocore.config import Config
 
-from local_aws import ministack
+from local_aws import iam, ministack
 from local_aws.clock import Clock
 from local_aws.cloudwatch import evaluation
 from local_aws.dms.service import DmsService
-from local_aws.dms.store import Store
+from local_aws.dms.store import Store as DmsStore
 from local_aws.dms.workers import Workers
+from local_aws.firehose import workers as firehose
 from local_aws.firehose.streams import DeliveryStreams
 from local_aws.firehose.workers import FirehoseWorkers
+from local_aws.functions import Functions
 from local_aws.gateway import Asgi, Gateway, JsonService
 from local_aws.glue.catalog import GlueCatalog
+from local_aws.glue.governed import GovernedCatalog
 from local_aws.glue.jobs import GlueJobs
 from local_aws.glue.service import GlueService
 from local_aws.glue.triggers import GlueTriggers
+from local_aws.kinesis import Streams, Trim
+from local_aws.lake_formation.service import LakeFormation
+from local_aws.lake_formation.store import Store
+from local_aws.lambda_streams import workers as lambda_streams
 from local_aws.lambda_streams.workers import LambdaStreams
 from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
 
@@ -37,8 +45,12 @@ def run(settings: Settings) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     settings.state.mkdir(parents=True, exist_ok=True)
     ministack.configure(settings)
+    served = application(settings)
+    # What was imported stays, and batches of records are many objects without a cycle.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     uvicorn.run(
-        application(settings),
+        served,
         host="127.0.0.1",
         port=settings.port,
         log_level="warning",
@@ -58,9 +70,12 @@ def application(settings: Settings) -> Asgi:
     job_state = settings.state / "glue" / "jobs.db"
     jobs = GlueJobs(job_state, clock.now, client, settings.endpoint, ministack.emit_event)
     triggers = GlueTriggers(job_state, clock.now, jobs, ministack.next_cron)
-    glue = GlueService(catalog, jobs, triggers)
+    permissions = Store(settings.state / "lake_formation.json")
+    governed = GovernedCatalog(catalog, permissions)
+    glue = GlueService(governed, jobs, triggers)
     athena = AthenaService(
-        catalog=catalog,
+        catalog=governed,
+        governance=governed,
         s3=client("s3"),
         disk_path=ministack.object_path,
         clock=clock.now,
@@ -74,21 +89,31 @@ def application(settings: Settings) -> Asgi:
         firehose_state / "streams.json", clock.now, f"arn:aws:firehose:{REGION}:{ACCOUNT}"
     )
     fallback = ministack.load()
-    kinesis = ministack.Streams()
+    kinesis, functions = Streams(), Functions()
     of_role = client_of_role(settings.endpoint)
-    mappings = LambdaStreams(kinesis, settings.state / "lambda_streams", clock, client, of_role)
-    trim = trim_behind_all(kinesis, mappings)
-    workers = FirehoseWorkers(streams, firehose_state, clock, client, trim, ministack.drop_iterator)
-    store = Store(settings.state / "dms" / "dms.json")
+    trim = Trim(kinesis)
+    mappings = LambdaStreams(
+        settings.state / "lambda_streams",
+        lambda_streams.World(kinesis, functions, clock, of_role, ministack.record_metric, trim),
+    )
+    workers = FirehoseWorkers(
+        streams, firehose_state, firehose.World(kinesis, clock, client, functions.invoke, trim)
+    )
+    trim.readers = [workers, mappings]
+    store = DmsStore(settings.state / "dms" / "dms.json")
     databases = settings.state / "sources"
     replications = Workers(store, databases, clock, lambda role: of_role(role, "s3"))
     dms = DmsService(store, replications, clock.now, f"arn:aws:dms:{REGION}:{ACCOUNT}")
     alarms = evaluation.AlarmEvaluation(client, clock.now)
     ministack.keep_alarms(clock.now, evaluation.check)
-    register(athena, glue, streams, dms)
+    lake_formation = LakeFormation(permissions)
+    register(athena, glue, streams, dms, lake_formation)
     own: dict[str, JsonService] = {"athena": athena, "glue": glue, "firehose": streams, "dms": dms}
-    saver = Saver()
-    gateway = Gateway(own, fallback, saver.note)
+    own["lakeformation"] = lake_formation
+    asked = iam.Record(settings.state / "control" / "asked_of_iam.json")
+    asked.install()
+    saver = Saver(asked)
+    gateway = Gateway(own, fallback, saver.note, iam.identify)
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:
@@ -142,26 +167,15 @@ def client_of_role(endpoint: str) -> Callable[[str, str], Any]:
     return client
 
 
-def trim_behind_all(
-    kinesis: ministack.Streams, mappings: LambdaStreams
-) -> Callable[[str, dict[str, str]], None]:
-    """A function that drops the records that Firehose delivered and every mapping took."""
-
-    def trim(arn: str, delivered: dict[str, str]) -> None:
-        behind = [delivered, *mappings.taken(arn)]
-        kinesis.trim(arn, {s: min(done.get(s, "") for done in behind) for s in delivered})
-
-    return trim
-
-
 class Saver:
     """Saves the control plane after it has changed.
 
     A `kill -9` loses at most its last seconds, and the metrics since; data is on disk already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, asked: iam.Record) -> None:
         self._is_changed = True
+        self._asked = asked
 
     def note(self, service: str, operation: str, path: str) -> None:
         """Take note of a request to MiniStack."""
@@ -174,6 +188,7 @@ class Saver:
             if self._is_changed:
                 self._is_changed = False
                 await asyncio.to_thread(ministack.save_control_plane)
+            await asyncio.to_thread(self._asked.save)
 
 
 def _with_background(app: Asgi, background: Any) -> Asgi:

@@ -1,4 +1,4 @@
-"""The lineage docs: dbt's own as one static page, and column-level lineage beside it."""
+"""The docs: dbt's own as one static page; column-level lineage and data classification beside it."""
 
 import shutil
 from pathlib import Path
@@ -9,12 +9,13 @@ from sqlglot.optimizer.scope import Scope
 
 from strata import dbt
 from strata.environment import PROJECT
+from strata.governance import declared, page
 
 
 def generate(project: Path = PROJECT) -> Path:
-    """Make `site/index.html` and `site/lineage/`; both open from disk. Returns the first.
+    """Make `site/index.html`, `site/lineage/` and `site/classification.html`, which open from disk.
 
-    Raises StrataError when dbt fails.
+    Returns the first. Raises StrataError when dbt fails.
     """
     # A folder of its own: target/ keeps the results of the last build, which strata publish reads.
     target = project / "target" / "docs"
@@ -29,7 +30,14 @@ def generate(project: Path = PROJECT) -> Path:
     site.mkdir(exist_ok=True)
     shutil.copy(target / "static_index.html", site / "index.html")
     _column_lineage(target, site / "lineage")
+    classify(site / "classification.html", project)
     return site / "index.html"
+
+
+def classify(page_path: Path, project: Path = PROJECT) -> Path:
+    """Write the data classification page. Raises StrataError for a declaration that is not right."""
+    readers = declared.readers(project)
+    return page.write(declared.tables(dbt.manifest(project), readers), readers, page_path)
 
 
 def _column_lineage(target: Path, folder: Path) -> None:

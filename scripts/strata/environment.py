@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from strata.errors import StrataError
 PROJECT = Path(__file__).resolve().parents[2]
 LOCAL = "local"
 _PROFILE = "strata-local"
+_BUILD_ROLE = "dbt"
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _UNSET = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -101,6 +105,50 @@ def choose(name: str | None) -> Environment:
     return Environment(name, account, session.region_name)
 
 
+@contextmanager
+def acting_as(role: str | None, environment: Environment) -> Iterator[None]:
+    """Run a block, and what it starts, with the rights of one of the environment's roles; without
+    a role with those that there are.
+
+    Raises StrataError when the role cannot be assumed.
+    """
+    if role is None:
+        yield
+        return
+    name = environment.resource(role)
+    arn = f"arn:aws:iam::{environment.account}:role/{name}"
+    try:
+        keys = client("sts").assume_role(RoleArn=arn, RoleSessionName="strata")["Credentials"]
+    except ClientError as error:
+        raise StrataError(
+            f"you may not act as {name}: {error}",
+            "is it deployed, and do you carry its tag? docs/governance.md",
+        ) from error
+    before = {variable: os.environ.get(variable) for variable in _KEYS}
+    given = (keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    _set(dict(zip(_KEYS, given, strict=True)))
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    """Set variables, or unset those that are None; a session that was made before is forgotten."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    boto3.setup_default_session()
+
+
+def build_role() -> str | None:
+    """The role that builds run as: `STRATA_ROLE`, which the laptop sets. In an account there is none
+    by default: whoever builds is the role already."""
+    return None if schema_prefix() else os.environ.get("STRATA_ROLE") or None
+
+
 def local_variables(settings: Settings) -> dict[str, str]:
     """The variables with which any AWS client and dbt work on the local AWS."""
     config = str(settings.state / "aws" / "config")
@@ -114,6 +162,7 @@ def local_variables(settings: Settings) -> dict[str, str]:
         "STRATA_ENV": LOCAL,
         "STRATA_TARGET": LOCAL,
         "STRATA_ACCOUNT": ACCOUNT,
+        "STRATA_ROLE": _BUILD_ROLE,
         "STRATA_PORT": str(settings.port),
         "STRATA_STATE": str(settings.state),
     }

@@ -25,9 +25,9 @@ def rows(sql: str, athena: Any) -> list[list[str | None]]:
     return run(sql, athena).rows
 
 
-def run(sql: str, athena: Any) -> Result:
+def run(sql: str, athena: Any, work_group: str = WORK_GROUP) -> Result:
     """Run `sql` and return its answer; raises StrataError with Athena's reason when it fails."""
-    query = athena.start_query_execution(QueryString=sql, WorkGroup=WORK_GROUP)["QueryExecutionId"]
+    query = athena.start_query_execution(QueryString=sql, WorkGroup=work_group)["QueryExecutionId"]
     statistics = _wait(query, sql, athena).get("Statistics", {})
     columns: list[str] = []
     found: list[list[str | None]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -137,11 +138,26 @@ class Athena:
 
 
 class Gateway:
-    """A local AWS of the test session's own, without stacks."""
+    """A local AWS of the test session's own, without stacks; by default as the account itself."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, key: str = "test", secret: str = "test", token: str | None = None
+    ) -> None:
         self.settings = settings
+        self._credentials = (key, secret, token)
         self._clients: dict[str, Any] = {}
+
+    def as_role(self, name: str, policy: dict[str, Any]) -> Gateway:
+        """The same local AWS for a session of a new role with one policy."""
+        iam = self.client("iam")
+        trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+        document = {"Version": "2012-10-17", "Statement": [trust]}
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))["Role"]
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
+        found = self.client("sts").assume_role(RoleArn=arn["Arn"], RoleSessionName="test")
+        keys = found["Credentials"]
+        given = (keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+        return Gateway(self.settings, *given)
 
     def client(self, service: str) -> Any:
         """A boto3 client of the gateway."""
@@ -150,8 +166,9 @@ class Gateway:
                 service,
                 endpoint_url=self.settings.endpoint,
                 region_name="us-east-1",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",  # noqa: S106
+                aws_access_key_id=self._credentials[0],
+                aws_secret_access_key=self._credentials[1],
+                aws_session_token=self._credentials[2],
             )
         return self._clients[service]
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from strata import local
-from tests.conftest import Lakehouse
+from tests.conftest import Lakehouse, wait
 
 NOON = datetime(2013, 5, 1, 12, tzinfo=UTC)
 #: Does to each record what the record says.
@@ -33,7 +33,7 @@ def handler(event, context):
         if wish == "crash":
             raise RuntimeError("told to crash")
         answer = {"recordId": record["recordId"], "result": wish.split(":")[0]}
-        if answer["result"] == "Ok":
+        if answer["result"] == "Ok" and wish != "Ok:nothing":
             answer["data"] = base64.b64encode((wish.upper() + "\\n").encode()).decode()
         if wish != "silent":
             answers.append(answer)
@@ -70,6 +70,15 @@ class Delivery:
     def keys(self, prefix: str) -> list[str]:
         return self.lakehouse.objects("bronze", f"{self.name}/{prefix}")
 
+    def invocations(self) -> float:
+        """How often the Lambda was invoked, as CloudWatch knows it."""
+        points = self.lakehouse.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda", MetricName="Invocations",
+            Dimensions=[{"Name": "FunctionName", "Value": self.name}], Statistics=["Sum"],
+            StartTime=NOON - timedelta(hours=1), EndTime=NOON + timedelta(hours=1), Period=7200,
+        )["Datapoints"]  # fmt: skip
+        return sum(point["Sum"] for point in points)
+
     def _lines(self, key: str) -> list[str]:
         bucket = self.lakehouse.environment.bucket("bronze")
         body = self.lakehouse.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -79,6 +88,11 @@ class Delivery:
 @pytest.fixture
 def delivery(lakehouse: Lakehouse) -> Delivery:
     """A stream, a Lambda that does as it is told, and a Firehose between them and Bronze."""
+    return deliver(lakehouse, seconds=60)
+
+
+def deliver(lakehouse: Lakehouse, seconds: int, **of_the_lambda: str) -> Delivery:
+    """The same with a buffer of so many seconds, and parameters of the processing Lambda."""
     name = f"firehose-test-{uuid.uuid4().hex[:8]}"
     lakehouse.clock.set(NOON)
     code = io.BytesIO()
@@ -108,14 +122,17 @@ def delivery(lakehouse: Lakehouse) -> Delivery:
             "RoleARN": role,
             "Prefix": f"{name}/data/!{{timestamp:yyyy/MM/dd/HH}}/",
             "ErrorOutputPrefix": f"{name}/errors/!{{firehose:error-output-type}}/",
-            "BufferingHints": {"IntervalInSeconds": 60, "SizeInMBs": 1},
+            "BufferingHints": {"IntervalInSeconds": seconds, "SizeInMBs": 1},
             "CompressionFormat": "GZIP",
             "ProcessingConfiguration": {
                 "Enabled": True,
                 "Processors": [
                     {
                         "Type": "Lambda",
-                        "Parameters": [{"ParameterName": "LambdaArn", "ParameterValue": function}],
+                        "Parameters": [
+                            {"ParameterName": name, "ParameterValue": value}
+                            for name, value in {"LambdaArn": function, **of_the_lambda}.items()
+                        ],
                     }
                 ],
             },
@@ -141,6 +158,14 @@ def test_each_result_of_the_lambda_has_its_end(delivery: Delivery) -> None:
     assert {"attemptsMade", "errorCode", "errorMessage", "attemptEndingTimestamp"} < {*errors[0]}
 
 
+def test_an_ok_without_data_is_a_failure_of_that_record_alone(delivery: Delivery) -> None:
+    delivery.send("Ok:a", "Ok:nothing", "Ok:b")
+    delivery.pass_the_buffer()
+    assert delivery.texts("data/", 2) == ["OK:A", "OK:B"]
+    (error,) = [json.loads(line) for line in delivery.texts("errors/processing-failed/", 1)]
+    assert raw(error) == "Ok:nothing"
+
+
 def test_a_lambda_that_crashes_is_tried_four_times_and_nothing_is_lost(delivery: Delivery) -> None:
     delivery.send("Ok:a", "crash")
     delivery.pass_the_buffer()
@@ -157,6 +182,21 @@ def test_a_buffer_waits_for_its_time_or_its_size(delivery: Delivery) -> None:
     assert delivery.keys("") == []
     delivery.send(*("Ok:" + f"{n}" * 200_000 for n in range(6)))
     assert len(delivery.texts("data/", 7)) == 7
+
+
+def test_the_lambda_has_a_buffer_of_its_own_before_that_of_the_destination(
+    lakehouse: Lakehouse,
+) -> None:
+    delivery = deliver(lakehouse, seconds=600, BufferIntervalInSeconds="60")
+    delivery.send("Ok:a", "Ok:b")
+    assert delivery.invocations() == 0
+    delivery.pass_the_buffer()
+    wait(delivery.invocations)
+    delivery.send("Ok:c")
+    assert delivery.keys("") == []
+    lakehouse.clock.advance(timedelta(minutes=10))
+    assert delivery.texts("data/2013/05/01/12/", 3) == ["OK:A", "OK:B", "OK:C"]
+    assert delivery.invocations() == 2
 
 
 def test_what_was_delivered_before_a_kill_is_not_delivered_again(delivery: Delivery) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from local_aws.server import trim_behind_all
+from local_aws.kinesis import Trim
 from tests.conftest import Lakehouse, wait
 
 # Notes the numbers of each batch, then does what one of its records says.
@@ -264,9 +264,14 @@ def test_a_record_is_kept_until_firehose_and_every_mapping_have_taken_it() -> No
         def trim(self, arn: str, done: dict[str, str]) -> None:
             kept.update(done)
 
-    class Mappings:
-        def taken(self, arn: str) -> list[dict[str, str]]:
-            return [{"a": "07", "b": "02"}, {"a": "03"}]
+    @dataclass
+    class Reader:
+        done: list[dict[str, str]]
 
-    trim_behind_all(Streams(), Mappings())("arn", {"a": "05", "b": "05"})
+        def taken(self, stream_arn: str) -> list[dict[str, str]]:
+            return self.done
+
+    trim = Trim(Streams())
+    trim.readers = [Reader([{"a": "05", "b": "05"}]), Reader([{"a": "07", "b": "02"}, {"a": "03"}])]
+    trim("arn")
     assert kept == {"a": "03", "b": ""}

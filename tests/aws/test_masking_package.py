@@ -24,7 +24,8 @@ RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "ur
 CALL = """
 import json, sys
 from aws_code import firehose_lambda
-print(json.dumps(firehose_lambda.handler(json.load(sys.stdin), None)))
+answer = firehose_lambda.handler(json.load(sys.stdin), None)
+print(json.dumps(answer))
 """
 
 
@@ -59,7 +60,8 @@ def call(package: Path, lakehouse: Lakehouse, event: dict[str, Any]) -> list[dic
         input=json.dumps(event), env=settings, cwd=package, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return [json.loads(base64.b64decode(r["data"])) for r in json.loads(done.stdout)["records"]]
+    *_, answer = done.stdout.splitlines()  # behind what the function logs
+    return [json.loads(base64.b64decode(r["data"])) for r in json.loads(answer)["records"]]
 
 
 def payment(email: str) -> dict[str, Any]:

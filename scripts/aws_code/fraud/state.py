@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -92,18 +93,21 @@ def decide(group: Sequence[Arrival], table: str, dynamodb: Any) -> list[Decision
 
 def scored(passenger: Passenger, arrivals: Iterable[Arrival]) -> tuple[Passenger, list[Decision]]:
     """The passenger with the arrived payments remembered, and the decision on each of them."""
+    decisions = list(passenger.decisions)
+    known = {d.payment.payment_id: d for d in decisions}
     made = []
     for arrival in arrivals:
-        known = {d.payment.payment_id: d for d in passenger.decisions}
         decision = known.get(arrival.payment.payment_id)
         if decision is None:
-            history = [d.payment for d in passenger.decisions]
-            rules = broken_rules(arrival.payment, history)
+            rules = broken_rules(arrival.payment, [d.payment for d in decisions])
             decision = Decision(arrival.payment, rules, arrival.arrived_at)
-            kept = sorted((*passenger.decisions, decision), key=lambda d: d.payment.paid_at)
-            passenger = replace(passenger, decisions=tuple(kept[-KEPT_PAYMENTS:]))
+            insort(decisions, decision, key=lambda d: d.payment.paid_at)
+            known[arrival.payment.payment_id] = decision
+            for forgotten in decisions[:-KEPT_PAYMENTS]:
+                del known[forgotten.payment.payment_id]
+            del decisions[:-KEPT_PAYMENTS]
         made.append(decision)
-    return passenger, made
+    return replace(passenger, decisions=tuple(decisions)), made
 
 
 def read(passenger_ids: Iterable[str], table: str, dynamodb: Any) -> dict[str, Passenger]:
@@ -137,12 +141,19 @@ def write(passengers: Sequence[Passenger], table: str, dynamodb: Any) -> None:
                 "decisions": {"S": json.dumps([_to_row(d) for d in passenger.decisions])},
                 "expires_at": {"N": str(expires_at)},
             },
-            "ConditionExpression": "attribute_not_exists(passenger_id) OR revision = :read",
-            "ExpressionAttributeValues": {":read": {"N": str(passenger.revision)}},
+            **_unchanged(passenger),
         }
         for passenger in passengers
     ]
     dynamodb.transact_write_items(TransactItems=[{"Put": put} for put in puts])
+
+
+def _unchanged(passenger: Passenger) -> dict[str, Any]:
+    """The condition that nobody has written the passenger since."""
+    if not passenger.revision:
+        return {"ConditionExpression": "attribute_not_exists(passenger_id)"}
+    read = {":read": {"N": str(passenger.revision)}}
+    return {"ConditionExpression": "revision = :read", "ExpressionAttributeValues": read}
 
 
 def _from_item(item: dict[str, Any]) -> Passenger:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import time
@@ -50,9 +49,8 @@ def mask(value: str, how: str, key: Key) -> str:
         return REDACTED
     if how == "hash":
         folded = value.strip().lower().encode()
-        digest = hmac.new(key.secret, folded, hashlib.sha256).hexdigest()
-        return f"{key.version}:{digest}"
+        return f"{key.version}:{hmac.digest(key.secret, folded, 'sha256').hex()}"
     if how == "last4":
-        digits = [character for character in value if character.isdigit()]
-        return "*" * 12 + "".join(digits[-4:]) if len(digits) > 4 else REDACTED
+        digits = value if value.isdigit() else "".join(filter(str.isdigit, value))
+        return "*" * 12 + digits[-4:] if len(digits) > 4 else REDACTED
     raise ValueError(f"unknown mask {how!r}: use hash, redact or last4")

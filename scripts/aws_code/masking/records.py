@@ -36,14 +36,7 @@ class Arrival:
 def from_json(source: Source, payload: bytes, arrival: Arrival, key: Key) -> Json:
     """The Bronze record of a JSON payload."""
     try:
-        # Numbers stay as they were written: 12.0 is not 12, and 0.1 is not a binary fraction.
-        fields = json.loads(
-            payload.decode(),
-            parse_float=str,
-            parse_int=str,
-            parse_constant=str,
-            object_pairs_hook=_object,
-        )
+        fields = _DECODER.decode(payload.decode())
     except _RepeatedField:
         return unusable("repeated_field", digest(payload), arrival)
     except (ValueError, RecursionError):
@@ -65,6 +58,12 @@ def _object(pairs: list[tuple[str, Any]]) -> Json:
     return made
 
 
+#: Numbers stay as they were written: 12.0 is not 12, and 0.1 is not a binary fraction.
+_DECODER = json.JSONDecoder(
+    parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_object
+)
+
+
 def digest(payload: bytes) -> str:
     """The hash by which a payload that cannot be read is known."""
     return hashlib.sha256(payload).hexdigest()
@@ -80,17 +79,20 @@ def from_fields(source: Source, fields: Json, arrival: Arrival, key: Key) -> Jso
     record: Json = {}
     undeclared: Json = {}
     reasons = []
+    columns, is_typed = source.columns, source.file_format == "parquet"
     for name, value in fields.items():
-        folded = name.strip().lower()
-        if not _FIELD_NAME.fullmatch(folded):
+        folded, column = name, columns.get(name)
+        if column is None:
+            folded = name.strip().lower()
+            column = columns.get(folded)
+        if column is None and not _FIELD_NAME.fullmatch(folded):
             reasons.append("invalid_field_name")
             continue
-        text = as_text(value)
+        text = value if isinstance(value, str) else as_text(value)
         if text is not None and not _is_text(text):
             record[folded] = None
             reasons.append(f"invalid_text:{folded}")
             continue
-        column = source.columns.get(folded)
         if column is None:
             # Where some columns hold personal data, one that nobody declared may hold it too.
             undeclared[folded] = REDACTED if source.has_personal_data else text
@@ -98,7 +100,7 @@ def from_fields(source: Source, fields: Json, arrival: Arrival, key: Key) -> Jso
         if text is not None and column.mask:
             text = mask(text, column.mask, key)
         try:
-            record[folded] = typed(text, column) if source.file_format == "parquet" else text
+            record[folded] = typed(text, column) if is_typed else text
         except ValueError:
             record[folded] = None
             reasons.append(f"wrong_type:{folded}")
@@ -110,11 +112,10 @@ def from_fields(source: Source, fields: Json, arrival: Arrival, key: Key) -> Jso
 
 
 def _envelope(arrival: Arrival) -> Json:
+    arrived_at = arrival.arrived_at.astimezone(timezone.utc).replace(tzinfo=None)
     return {
         "_record_id": arrival.record_id,
-        "_arrived_at": arrival.arrived_at.astimezone(timezone.utc).strftime(
-            "%Y-%m-%dT%H:%M:%S.%fZ"
-        ),
+        "_arrived_at": arrived_at.isoformat(timespec="microseconds") + "Z",
         "_delivery_id": arrival.delivery_id,
         "_rejection": None,
         "_payload_sha256": None,
@@ -132,6 +133,8 @@ def as_text(value: Any) -> str | None:
 
 def _is_text(text: str) -> bool:
     """Whether it can be written: lone surrogates (or bytes that were no UTF-8) cannot."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from typing import Any
 
@@ -28,7 +29,7 @@ class Source:
     event_time: str
     columns: dict[str, Column]
 
-    @property
+    @cached_property
     def has_personal_data(self) -> bool:
         """Whether any column is masked."""
         return any(column.mask for column in self.columns.values())

@@ -12,6 +12,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
+from local_aws.caller import current
+
 from .failure import QueryFailed
 
 
@@ -98,15 +100,19 @@ class Lake:
         return True
 
     def write(self, uri: str, body: bytes) -> None:
-        """Put an object."""
+        """Put an object, if the caller may."""
         bucket, key = split_uri(uri)
+        current().require("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
         try:
             self.s3.put_object(Bucket=bucket, Key=key, Body=body)
         except ClientError as error:
             raise _storage_error(error, uri) from None
 
     def upload(self, files: Iterable[tuple[Path, str]]) -> None:
-        """Put files, several at a time."""
+        """Put files, several at a time, if the caller may."""
+        files = list(files)
+        for _, uri in files:
+            current().require("s3:PutObject", uri.replace("s3://", "arn:aws:s3:::", 1))
 
         def put(item: tuple[Path, str]) -> None:
             path, uri = item
@@ -121,10 +127,11 @@ class Lake:
             raise _storage_error(error, "the table's location") from None
 
     def delete(self, uris: Iterable[str]) -> None:
-        """Delete objects; one that is not there is no error."""
+        """Delete objects, if the caller may; one that is not there is no error."""
         by_bucket: dict[str, list[str]] = {}
         for uri in uris:
             bucket, key = split_uri(uri)
+            current().require("s3:DeleteObject", f"arn:aws:s3:::{bucket}/{key}")
             by_bucket.setdefault(bucket, []).append(key)
         for bucket, keys in by_bucket.items():
             for start in range(0, len(keys), 1000):

@@ -10,6 +10,7 @@ import base64
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -20,13 +21,14 @@ from local_aws.errors import AwsError
 
 from . import engine, hive, iceberg, metadata_tables
 from .failure import QueryCancelled, QueryFailed, not_supported
+from .governance import Access, AsOwner, Governance, require_read, require_whole
 from .lake import Lake, Object
 from .parser import parse
-from .predicates import Pred
+from .predicates import TRUE, Pred
 from .projection import Partition
 from .relations import Column, Relation, Scan, finish
 from .translate import Translator, View
-from .types import BIGINT, VARCHAR, Type, quote
+from .types import BIGINT, VARCHAR, Type, quote, to_duckdb
 from .types import parse as parse_type
 
 Json = dict[str, Any]
@@ -47,6 +49,15 @@ class Reading:
     partitions: int | None = None
 
 
+@dataclass(frozen=True)
+class Part:
+    """The rows of a table, at a version, that fulfil a condition."""
+
+    name: list[str]
+    version: exp.Expression | None
+    rows: str
+
+
 @dataclass
 class Session:
     """What one statement works with; `scanned` counts the bytes that it reads.
@@ -54,10 +65,12 @@ class Session:
     `readings` are its scans of tables. `files` maps paths on disk to S3 addresses, for error
     messages; those that end in `/` are folders of Iceberg tables. `positional` is the table whose scans also give the file and the position of each row.
     `output` is where a table without a location goes; `enforced` says that the workgroup allows no
-    other. `planned` counts the seconds that planning takes.
+    other. `planned` counts the seconds that planning takes. `governance` says what the caller may
+    do.
     """
 
     catalog: Any
+    governance: Governance
     lake: Lake
     meta: iceberg.Metadata
     con: Any
@@ -87,9 +100,22 @@ class Session:
 
     def glue_table(self, parts: list[str], position: str = "line 1:1: ") -> Json:
         """The Glue entry of a name. Raises QueryFailed as Athena does when there is none."""
+        return self._entry(parts, position, self.governance.whole_table)
+
+    def shown_table(self, parts: list[str]) -> Json:
+        """The Glue entry of a name with the columns that the caller may see."""
+        return self._entry(
+            parts,
+            "line 1:1: ",
+            lambda database, name: self.catalog.get_table(DatabaseName=database, Name=name)[
+                "Table"
+            ],
+        )
+
+    def _entry(self, parts: list[str], position: str, find: Callable[[str, str], Json]) -> Json:
         database, name = self.name(parts, position)
         try:
-            table: Json = self.catalog.get_table(DatabaseName=database, Name=name)["Table"]
+            table = find(database, name)
         except AwsError as error:
             if error.code != "EntityNotFoundException":
                 raise
@@ -135,6 +161,8 @@ class Session:
         if "$" in name:
             base, _, kind = name.partition("$")
             table = self.iceberg_table([database, base])
+            require_whole(self, database, base)
+            require_read(self, database, table.location)
             return self._computed(metadata_tables.of_table(kind, table, self.meta))
         glue = self.glue_table(parts, position)
         if glue.get("TableType") == "VIRTUAL_VIEW":
@@ -143,6 +171,14 @@ class Session:
             table = self.meta.table(glue["DatabaseName"], glue)
             table = replace(table, snapshot_id=self._snapshot(version, table))
             columns = [Column(n, n, t) for n, t in table.columns()]
+            require_read(self, database, table.location)
+            access = self._access(database, name, columns)
+            if access.rows is not None:
+                return self._scan(
+                    _seen(columns, access), Part([database, name], version, access.rows)
+                )
+            if not access.is_whole:
+                return self._scan(_seen(columns, access), table)
             columns.append(Column("$path", "$path", VARCHAR, hidden=True))
             if self._is_positional(table):
                 columns.append(Column("strata_file", "strata_file", VARCHAR, hidden=True))
@@ -151,8 +187,23 @@ class Session:
         if version is not None:
             raise QueryFailed("NOT_SUPPORTED", "This connector does not support versioned tables")
         columns = [Column(n, n, t) for n, t in hive.columns(glue)]
+        require_read(self, database, glue["StorageDescriptor"]["Location"])
+        access = self._access(database, name, columns)
+        if access.rows is not None:
+            return self._scan(_seen(columns, access), Part([database, name], None, access.rows))
+        if not access.is_whole:
+            return self._scan(_seen(columns, access), glue)
         columns.append(Column("$path", "$path", VARCHAR, hidden=True))
         return self._scan(columns, glue)
+
+    def _access(self, database: str, name: str, columns: list[Column]) -> Access:
+        """What the caller may select. Raises QueryFailed when that is nothing."""
+        access = self.governance.select(database, name, [c.name for c in columns])
+        if access.columns is not None and not access.columns:
+            raise QueryFailed(
+                "PERMISSION_DENIED", f"Access Denied: Cannot select from table {database}.{name}"
+            )
+        return access
 
     def _snapshot(self, version: exp.Expression | None, table: iceberg.Table) -> int | None:
         """The snapshot that `FOR VERSION|TIMESTAMP AS OF` names.
@@ -232,6 +283,9 @@ class Session:
         if isinstance(scan.table, metadata_tables.Rows):
             scan.table.load(self.con, scan.view)
             return
+        if isinstance(scan.table, Part):
+            self._copy_part(scan, scan.table)
+            return
         if isinstance(scan.table, iceberg.Table):
             sql = self._iceberg_view(scan)
             self.con.execute(f"CREATE OR REPLACE TEMP VIEW {quote(scan.view)} AS {sql}")
@@ -246,8 +300,36 @@ class Session:
         partitions = len({part.location for _, part in pairs}) if table.keys else None
         self._read(f"{table.database}.{table.name}", scan, len(pairs), size, partitions)
 
+    def _copy_part(self, scan: Scan, part: Part) -> None:
+        """Copy the rows that the caller may see, so that its predicates meet no others: DuckDB
+        would evaluate them in any order, and an error would tell of a row that is not shown."""
+        needed = [c.name for c in scan.columns if c.sql_name in scan.required]
+        names = needed or [scan.columns[0].name]
+        table = exp.table_(part.name[1], db=part.name[0])
+        if part.version is not None:
+            table.set("version", part.version.copy())
+        condition = parse(f"select 1 where {part.rows}").query
+        if condition is None:
+            raise QueryFailed(
+                "INVALID_ARGUMENTS", f"Row filter of {'.'.join(part.name)} is not SQL"
+            )
+        columns = [exp.column(name, quoted=True) for name in names]
+        query = exp.Select(expressions=columns).from_(table)
+        query.set("where", condition.args["where"].copy())
+        owner = replace(self, governance=AsOwner(self.governance), readings=[], positional=None)
+        sql, relation = owner.translate(query, part.rows)
+        copied = dict(zip(names, (quote(c.sql_name) for c in relation.columns), strict=True))
+        listed = ", ".join(
+            f"{copied.get(c.name, f'CAST(NULL AS {to_duckdb(c.type)})')} AS {quote(c.sql_name)}"
+            for c in scan.columns
+        )
+        made = f"CREATE OR REPLACE TEMP TABLE {quote(scan.view)} AS SELECT {listed} FROM ({sql})"
+        engine.run(self.con, made, self.files)
+        self.made, self.scanned = owner.made, owner.scanned
+        self.readings += [replace(reading, filter=TRUE) for reading in owner.readings]
+
     def _hive_files(self, table: hive.Table, pred: Pred) -> list[tuple[Object, Partition]]:
-        found = hive.files(table, pred, self.catalog, self.lake, self.now)
+        found = hive.files(table, pred, self.governance.unfiltered, self.lake, self.now)
         if table.bucketing is None:
             return found
         wanted = table.bucketing.left_by(pred, lambda sql: engine.fold(self.con, sql))
@@ -277,6 +359,11 @@ class Session:
 
     def _is_positional(self, table: iceberg.Table) -> bool:
         return self.positional == (table.database, table.name)
+
+
+def _seen(columns: list[Column], access: Access) -> list[Column]:
+    seen = access.columns
+    return [c for c in columns if seen is None or c.name.lower() in seen]
 
 
 def view_text(glue: Json) -> Json:

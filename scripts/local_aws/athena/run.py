@@ -13,9 +13,10 @@ from typing import Any
 
 from sqlglot import exp
 
-from . import changes, ddl, engine, maintenance, results, show, writes
+from . import changes, ddl, engine, governance, maintenance, results, show, writes
 from .explain import explain
 from .failure import QueryCancelled, QueryFailed, not_supported
+from .governance import Governance
 from .iceberg import Metadata
 from .lake import Lake
 from .parser import parse
@@ -74,6 +75,7 @@ class Runner:
     def __init__(
         self,
         catalog: Any,
+        governed: Governance,
         lake: Lake,
         meta: Metadata,
         database_engine: engine.Engine,
@@ -81,6 +83,7 @@ class Runner:
         folder: Path,
     ) -> None:
         self._catalog = catalog
+        self._governance = governed
         self._lake = lake
         self._meta = meta
         self._engine = database_engine
@@ -94,6 +97,7 @@ class Runner:
         _bind(statement, request.parameters)
         session = Session(
             catalog=self._catalog,
+            governance=self._governance,
             lake=self._lake,
             meta=self._meta,
             con=connection,
@@ -106,6 +110,7 @@ class Runner:
         )
         folder = self._folder / uuid.uuid4().hex
         try:
+            governance.check(session, statement)
             result = self._result(session, statement, folder)
         except QueryCancelled as cancelled:
             cancelled.scanned = session.scanned

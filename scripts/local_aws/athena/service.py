@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from local_aws import arns
 from local_aws.errors import AwsError
 
 from .api.catalogs import Catalogs
@@ -17,8 +18,9 @@ from .api.executions import Executions, Publish
 from .api.history import History
 from .api.requests import Json
 from .api.saved_queries import SavedQueries
-from .api.work_groups import WorkGroups
+from .api.work_groups import PRIMARY, WorkGroups
 from .engine import Engine
+from .governance import Governance
 from .iceberg import Metadata
 from .lake import Lake
 from .run import Runner
@@ -27,13 +29,14 @@ from .run import Runner
 class AthenaService:
     """Answers Athena's operations. See the package's README.
 
-    `disk_path` maps an object's bucket and key to its file, `publish` takes a finished execution
+    `governance` says what a caller may do in `catalog`. `disk_path` maps an object's bucket and key to its file, `publish` takes a finished execution
     whose workgroup publishes metrics.
     """
 
     def __init__(
         self,
         catalog: Any,
+        governance: Governance,
         s3: Any,
         disk_path: Callable[[str, str], Path | None],
         clock: Callable[[], datetime],
@@ -44,7 +47,7 @@ class AthenaService:
         self._history = History(state_dir / "athena.db")
         self._engine = Engine(work, [state_dir.parent / "s3"])
         lake = Lake(s3, disk_path, work)
-        runner = Runner(catalog, lake, Metadata(lake), self._engine, clock, work)
+        runner = Runner(catalog, governance, lake, Metadata(lake), self._engine, clock, work)
         work_groups = WorkGroups(self._history, clock)
         saved = SavedQueries(self._history, work_groups)
         self._executions = Executions(
@@ -70,3 +73,27 @@ class AthenaService:
                 "InvalidRequestException", f"athena:{operation} is not served by the local AWS"
             )
         return self._operations[operation](payload)
+
+    def resources(self, operation: str, payload: Json) -> list[str]:
+        """What IAM is asked about: a data catalog, or workgroups, also those of given executions
+        and saved queries."""
+        if "CatalogName" in payload or operation == "GetDataCatalog":
+            return [
+                arns.arn("athena", f"datacatalog/{payload.get('CatalogName') or payload['Name']}")
+            ]
+        if operation in ("ListWorkGroups", "ListDataCatalogs"):
+            return []
+        return [arns.work_group(name) for name in self._work_groups_of(operation, payload)]
+
+    def _work_groups_of(self, operation: str, payload: Json) -> list[str]:
+        of_id = {
+            "QueryExecutionId": self._history.execution,
+            "NamedQueryId": self._history.named_query,
+        }
+        for member, find in of_id.items():
+            ids = [payload[member]] if member in payload else payload.get(f"{member}s")
+            if ids:
+                found = [find(item) for item in ids]
+                return sorted({item["WorkGroup"] for item in found if item})
+        own = payload.get("Name") if operation == "CreateWorkGroup" else None
+        return [payload.get("WorkGroup") or own or PRIMARY]

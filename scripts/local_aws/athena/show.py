@@ -13,6 +13,7 @@ from pyiceberg.partitioning import PartitionField
 
 from . import hive, iceberg
 from .failure import QueryFailed, not_supported
+from .governance import require_whole
 from .metadata_tables import table_columns, tables
 from .plan import Session, view_text
 from .statement import Statement
@@ -60,12 +61,13 @@ def show_columns(session: Session, statement: Statement) -> Lines:
     parts = statement.table
     if database := statement.options.get("database"):
         parts = [database.strip('`"').lower(), parts[-1]]
-    return [[name] for name, _ in table_columns(session.glue_table(parts))]
+    return [[name] for name, _ in table_columns(session.shown_table(parts))]
 
 
 def show_partitions(session: Session, statement: Statement) -> Lines:
     """SHOW PARTITIONS of a Hive table without projection."""
-    glue = session.glue_table(statement.table)
+    glue = session.shown_table(statement.table)
+    require_whole(session, glue["DatabaseName"], glue["Name"])
     if iceberg.is_iceberg(glue):
         raise QueryFailed("NOT_SUPPORTED", 'use "table$partitions" for an Iceberg table')
     keys = [k["Name"] for k in glue.get("PartitionKeys", [])]
@@ -81,7 +83,7 @@ def show_partitions(session: Session, statement: Statement) -> Lines:
 
 def show_properties(session: Session, statement: Statement) -> Lines:
     """SHOW TBLPROPERTIES [('key')]."""
-    parameters = session.glue_table(statement.table).get("Parameters", {})
+    parameters = session.shown_table(statement.table).get("Parameters", {})
     if key := statement.options.get("key"):
         return [[parameters.get(key, f"Table does not have property: {key}")]]
     return [[f"{key}\t{value}"] for key, value in sorted(parameters.items())]
@@ -89,7 +91,7 @@ def show_properties(session: Session, statement: Statement) -> Lines:
 
 def show_create_view(session: Session, statement: Statement) -> Lines:
     """SHOW CREATE VIEW."""
-    glue = session.glue_table(statement.table)
+    glue = session.shown_table(statement.table)
     if glue.get("TableType") != "VIRTUAL_VIEW":
         raise QueryFailed("NOT_SUPPORTED", f"{glue['Name']} is not a view")
     sql = view_text(glue)["originalSql"]
@@ -98,7 +100,7 @@ def show_create_view(session: Session, statement: Statement) -> Lines:
 
 def describe(session: Session, statement: Statement) -> Lines:
     """DESCRIBE: a line a column, its name, type and comment; the partition keys once more below."""
-    glue = session.glue_table(statement.table)
+    glue = session.shown_table(statement.table)
     keys = glue.get("PartitionKeys", [])
     lines = [_described(column) for column in [*hive.current_columns(glue), *keys]]
     if keys:
@@ -120,9 +122,10 @@ def show_create_table(session: Session, statement: Statement) -> Lines:
 
     https://docs.aws.amazon.com/athena/latest/ug/show-create-table.html
     """
-    glue = session.glue_table(statement.table)
+    glue = session.shown_table(statement.table)
     if glue.get("TableType") == "VIRTUAL_VIEW":
         raise QueryFailed("NOT_SUPPORTED", f"{glue['Name']} is a view: use SHOW CREATE VIEW")
+    require_whole(session, glue["DatabaseName"], glue["Name"])
     if iceberg.is_iceberg(glue):
         return _lines(_iceberg_clauses(session.meta.table(glue["DatabaseName"], glue)))
     return _lines(_hive_clauses(glue))

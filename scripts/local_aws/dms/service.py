@@ -55,6 +55,10 @@ class DmsService:
             raise AwsError("InvalidParameterValueException", message) from error
         return answer
 
+    def resources(self, operation: str, payload: Json) -> list[str]:
+        """The endpoints and replications that IAM is asked about, by their ARNs."""
+        return [value for name, value in payload.items() if name.endswith("Arn")]
+
     # Endpoints
 
     def create_endpoint(self, *, EndpointIdentifier: str, **body: Any) -> Json:

@@ -39,6 +39,11 @@ class DeliveryStreams:
             "InvalidArgumentException", f"firehose:{operation} is not served by the local AWS"
         )
 
+    def resources(self, operation: str, payload: Json) -> list[str]:
+        """The delivery stream that IAM is asked about."""
+        name = payload.get("DeliveryStreamName")
+        return [f"{self._arn_prefix}:deliverystream/{name}"] if name else []
+
     def all(self) -> list[Json]:
         """Every stream's configuration, as created."""
         with self._lock:

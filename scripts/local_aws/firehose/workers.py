@@ -1,48 +1,57 @@
-"""The delivery workers: a thread a stream that reads, buffers, delivers and checkpoints.
-
-`trim(stream_arn, delivered)` is told what was stored, and `drop(iterator)` what was used, so that the
-source need not keep it.
-"""
+"""The delivery workers: a thread a stream that reads, buffers, delivers and checkpoints."""
 
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from local_aws.checkpoints import checkpoint_path, read_checkpoint, write_checkpoint
 from local_aws.clock import Clock
-from local_aws.firehose.delivery import Delivery, Record
+from local_aws.firehose.buffer import Buffer
+from local_aws.firehose.processing import Invoke, Record
 from local_aws.firehose.streams import DeliveryStreams
 
 Json = dict[str, Any]
-Trim = Callable[[str, dict[str, str]], None]
-Drop = Callable[[str], None]
 log = logging.getLogger("local_aws.firehose")
 
-_IDLE_SECONDS = 1.0
+_IDLE_SECONDS = 0.2
 _READ_LIMIT = 10_000
+_LAMBDAS_AT_ONCE = 2
+
+
+class Source(Protocol):
+    """The Kinesis streams of this AWS."""
+
+    def shards(self, arn: str) -> list[str]:
+        """The shards of a stream; empty where there is none."""
+
+    def records(self, arn: str, shard: str, after: str, limit: int) -> list[Json]:
+        """The records behind a sequence number, as Kinesis gives them."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What a worker needs of this AWS: `client(service)` makes boto3 clients, `trim(stream_arn)`
+    drops what all readers have done with."""
+
+    source: Source
+    clock: Clock
+    client: Callable[[str], Any]
+    invoke: Invoke
+    trim: Callable[[str], None]
 
 
 class FirehoseWorkers:
     """Starts a worker for every deployed stream and stops those that were deleted."""
 
-    def __init__(
-        self,
-        streams: DeliveryStreams,
-        folder: Path,
-        clock: Clock,
-        client: Callable[[str], Any],
-        trim: Trim,
-        drop: Drop,
-    ) -> None:
+    def __init__(self, streams: DeliveryStreams, folder: Path, world: World) -> None:
         self._streams = streams
         self._folder = folder
-        self._clock = clock
-        self._client = client
-        self._trim = trim
-        self._drop = drop
+        self._world = world
         self._workers: dict[str, Worker] = {}
         self._stop = threading.Event()
 
@@ -55,11 +64,17 @@ class FirehoseWorkers:
             for name, stream in present.items():
                 if name not in self._workers:
                     checkpoint = checkpoint_path(self._folder, name)
-                    self._workers[name] = Worker(
-                        stream, checkpoint, self._clock, self._client, self._trim, self._drop
-                    )
+                    self._workers[name] = Worker(stream, checkpoint, self._world)
                     self._workers[name].start()
                 self._workers[name].stream = stream
+
+    def taken(self, stream_arn: str) -> list[dict[str, str]]:
+        """How far each delivery of a stream is, by shard."""
+        return [
+            read_checkpoint(checkpoint_path(self._folder, stream["DeliveryStreamName"]))
+            for stream in self._streams.all()
+            if stream["KinesisStreamSourceConfiguration"]["KinesisStreamARN"] == stream_arn
+        ]
 
     def close(self) -> None:
         """Stop watching and all workers."""
@@ -71,25 +86,13 @@ class FirehoseWorkers:
 class Worker(threading.Thread):
     """Delivers one stream. What was read and not stored is read again after a restart."""
 
-    def __init__(
-        self,
-        stream: Json,
-        checkpoint: Path,
-        clock: Clock,
-        client: Callable[[str], Any],
-        trim: Trim,
-        drop: Drop,
-    ) -> None:
+    def __init__(self, stream: Json, checkpoint: Path, world: World) -> None:
         super().__init__(name=f"firehose-{stream['DeliveryStreamName']}", daemon=True)
         self.stream = stream
         self._checkpoint = checkpoint
-        self._clock = clock
-        self._client = client
-        self._trim = trim
-        self._drop = drop
+        self._world = world
         self._stopped = threading.Event()
-        self._iterators: dict[str, str] = {}
-        self._buffer: list[Record] = []
+        self._pool = ThreadPoolExecutor(_LAMBDAS_AT_ONCE, thread_name_prefix=self.name)
 
     def stop(self) -> None:
         """Ask the thread to end."""
@@ -99,73 +102,45 @@ class Worker(threading.Thread):
         """Read, buffer and deliver until stopped; a fault is logged and tried again."""
         while not self._stopped.is_set():
             try:
-                read = self._read()
-                if self._is_due():
-                    self._deliver()
-                if not read:
-                    self._stopped.wait(_IDLE_SECONDS)
+                self._fill_and_store()
             except Exception as error:
                 log.warning("%s: delivery failed, trying again: %s", self.name, error)
-                self._iterators.clear()
-                self._buffer.clear()
                 self._stopped.wait(1)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self) -> int:
-        kinesis = self._client("kinesis")
-        arn = self.stream["KinesisStreamSourceConfiguration"]["KinesisStreamARN"]
-        stream = arn.rpartition("/")[2]
-        if not self._iterators:
-            self._iterators = self._start_iterators(kinesis, stream)
-        read = 0
-        for shard, iterator in list(self._iterators.items()):
-            answer = kinesis.get_records(ShardIterator=iterator, Limit=_READ_LIMIT)
-            self._iterators[shard] = answer["NextShardIterator"]
-            self._drop(iterator)
-            self._buffer += [self._record(shard, record) for record in answer["Records"]]
-            read += len(answer["Records"])
+    def _fill_and_store(self) -> None:
+        """One buffer, from its first record to the checkpoint behind it."""
+        done = read_checkpoint(self._checkpoint)
+        while not (records := self._read(done)):
+            if self._stopped.wait(_IDLE_SECONDS):
+                return
+        buffer = Buffer(self.stream, self._world.client, self._world.invoke, self._pool)
+        buffer.add(records, self._world.clock.now())
+        while not buffer.is_due(self._world.clock.now()):
+            records = self._read(done)
+            if not records and self._stopped.wait(_IDLE_SECONDS):
+                return
+            buffer.add(records, self._world.clock.now())
+        buffer.store()
+        write_checkpoint(self._checkpoint, done)
+        self._world.trim(self._arn)
+
+    @property
+    def _arn(self) -> str:
+        arn: str = self.stream["KinesisStreamSourceConfiguration"]["KinesisStreamARN"]
+        return arn
+
+    def _read(self, done: dict[str, str]) -> list[Record]:
+        """What comes behind `done` in each shard, which moves on."""
+        read = []
+        for shard in self._world.source.shards(self._arn):
+            after = done.get(shard, "")
+            for found in self._world.source.records(self._arn, shard, after, _READ_LIMIT):
+                read.append(self._record(shard, found))
+                done[shard] = found["SequenceNumber"]
         return read
 
-    def _record(self, shard: str, record: Json) -> Record:
-        arrived = self._clock.at(record["ApproximateArrivalTimestamp"])
-        key, sequence = record["PartitionKey"], record["SequenceNumber"]
-        return Record(shard, sequence, arrived, key, record["Data"])
-
-    def _start_iterators(self, kinesis: Any, stream: str) -> dict[str, str]:
-        done = read_checkpoint(self._checkpoint)
-        shards = kinesis.list_shards(StreamName=stream)["Shards"]
-        iterators = {}
-        for shard in shards:
-            shard_id = shard["ShardId"]
-            start = (
-                {
-                    "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
-                    "StartingSequenceNumber": done[shard_id],
-                }
-                if shard_id in done
-                else {"ShardIteratorType": "TRIM_HORIZON"}
-            )
-            answer = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard_id, **start)
-            iterators[shard_id] = answer["ShardIterator"]
-        return iterators
-
-    def _is_due(self) -> bool:
-        """Buffering hints: the first of size and age, as Firehose has it."""
-        if not self._buffer:
-            return False
-        destination = self.stream["ExtendedS3DestinationConfiguration"]
-        hints = destination.get("BufferingHints", {})
-        size = sum(len(record.data) for record in self._buffer)
-        oldest: datetime = min(record.arrived_at for record in self._buffer)
-        age = self._clock.now() - oldest
-        return size >= hints.get("SizeInMBs", 5) * 1_048_576 or age >= timedelta(
-            seconds=hints.get("IntervalInSeconds", 300)
-        )
-
-    def _deliver(self) -> None:
-        Delivery(self.stream, self._client).deliver(self._buffer)
-        done = read_checkpoint(self._checkpoint)
-        done |= {record.shard: record.sequence for record in self._buffer}
-        write_checkpoint(self._checkpoint, done)
-        self._buffer.clear()
-        self._trim(self.stream["KinesisStreamSourceConfiguration"]["KinesisStreamARN"], done)
-        self._iterators.clear()  # they count positions, which the trim has moved
+    def _record(self, shard: str, found: Json) -> Record:
+        sent_at = datetime.fromtimestamp(found["ApproximateArrivalTimestamp"], UTC)
+        key, sequence = found["PartitionKey"], found["SequenceNumber"]
+        return Record(shard, sequence, self._world.clock.at(sent_at), key, found["Data"])

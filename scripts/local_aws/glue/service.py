@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
+from local_aws import arns
 from local_aws.errors import AwsError
-from local_aws.glue.catalog import GlueCatalog
 from local_aws.glue.jobs import GlueJobs
 from local_aws.glue.triggers import GlueTriggers
 
@@ -28,7 +28,7 @@ _TRIGGERS = {
 class GlueService:
     """Routes an operation to the catalog, to the jobs or to the triggers."""
 
-    def __init__(self, catalog: GlueCatalog, jobs: GlueJobs, triggers: GlueTriggers) -> None:
+    def __init__(self, catalog: Any, jobs: GlueJobs, triggers: GlueTriggers) -> None:
         self._catalog = catalog
         self._jobs = jobs
         self._triggers = triggers
@@ -51,3 +51,26 @@ class GlueService:
         except (TypeError, KeyError) as error:
             raise AwsError("InvalidInputException", f"{operation}: {error}") from error
         return answer
+
+    def resources(self, operation: str, payload: dict[str, Any]) -> list[str]:
+        """What IAM is asked about. Creating a job or a trigger is asked of its name as well."""
+        kind = "job" if operation in _JOBS else "trigger"
+        if operation not in _CATALOG:
+            name = payload.get("JobName") or payload.get("Name")
+            return [arns.arn("glue", f"{kind}/{name}")] if name else []
+        return catalog_resources(operation, payload)
+
+
+def catalog_resources(operation: str, payload: dict[str, Any]) -> list[str]:
+    """The catalog, databases and tables that an operation of the catalog touches."""
+    if "Database" in operation:
+        name = payload.get("Name") or payload.get("DatabaseInput", {}).get("Name")
+        return arns.glue_database(*([name] if name else []))
+    if operation == "GetTables":
+        tables = ["*"]
+    elif operation == "BatchDeleteTable":
+        tables = payload["TablesToDelete"]
+    else:
+        own = payload.get("Name") if operation in ("GetTable", "DeleteTable") else None
+        tables = [payload.get("TableName") or own or payload.get("TableInput", {}).get("Name", "")]
+    return arns.glue_table(payload.get("DatabaseName", ""), *tables)

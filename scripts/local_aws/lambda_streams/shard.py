@@ -11,21 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from local_aws.functions import Answer
 from local_aws.lambda_streams.mapping import Json, Mapping, Record
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 10.0  # seconds before a failed batch is tried again
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What an invocation gave: the payload, and the kind of error if the function failed.
-
-    `was_invoked` is false where Lambda itself refused: the function is throttled or missing.
-    """
-
-    payload: object = None
-    error: str | None = None
-    was_invoked: bool = True
 
 
 @dataclass(frozen=True)

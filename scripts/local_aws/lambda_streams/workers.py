@@ -7,28 +7,27 @@ makes no stream late. What the function and the destination are told follows the
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from local_aws.checkpoints import checkpoint_path, read_checkpoint, write_checkpoint
 from local_aws.clock import Clock
+from local_aws.functions import Answer
 from local_aws.lambda_streams.mapping import Json, Mapping, Record, is_enabled, mapping_of
-from local_aws.lambda_streams.shard import Answer, Batch, Shard, discarded
+from local_aws.lambda_streams.shard import Batch, Shard, discarded
 
 _IDLE_SECONDS = 0.2
+_POLL_SECONDS = 1.0  # of a shard whose records have all been read
 _PAYLOAD_BYTES = 6_000_000  # of an invocation, and a batch is cut before it
 log = logging.getLogger("local_aws.lambda")
 
 
 class Streams(Protocol):
-    """The streams and the mappings of this AWS."""
-
-    def mappings(self) -> list[Json]:
-        """The deployed mappings of Kinesis streams."""
+    """The Kinesis streams of this AWS."""
 
     def shards(self, arn: str) -> list[str]:
         """The shards of a stream; empty where there is none."""
@@ -40,25 +39,39 @@ class Streams(Protocol):
         """The newest sequence number of a shard, empty where it has no record."""
 
 
+class Functions(Protocol):
+    """The Lambda functions of this AWS."""
+
+    def mappings(self) -> list[Json]:
+        """The deployed mappings of Kinesis streams."""
+
+    def invoke(self, arn: str, event: Json) -> Answer:
+        """Invoke a function and wait for its answer."""
+
+    def role(self, arn: str) -> str:
+        """The ARN of a function's role."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What a worker needs of this AWS: `client_of_role(role, service)` makes boto3 clients with a
+    role's rights, `measure(namespace, metric, dimension, value, milliseconds)` keeps a metric,
+    `trim(stream_arn)` drops what all have taken."""
+
+    streams: Streams
+    functions: Functions
+    clock: Clock
+    client_of_role: Callable[[str, str], Any]
+    measure: Callable[[str, str, str, str, float], None]
+    trim: Callable[[str], None]
+
+
 class LambdaStreams:
-    """Starts a worker for every enabled mapping and stops those that are gone or disabled.
+    """Starts a worker for every enabled mapping and stops those that are gone or disabled."""
 
-    `client(service)` makes boto3 clients, `client_of_role(role, service)` with a role's rights.
-    """
-
-    def __init__(
-        self,
-        streams: Streams,
-        folder: Path,
-        clock: Clock,
-        client: Callable[[str], Any],
-        client_of_role: Callable[[str, str], Any],
-    ) -> None:
-        self._streams = streams
+    def __init__(self, folder: Path, world: World) -> None:
         self._folder = folder
-        self._clock = clock
-        self._client = client
-        self._client_of_role = client_of_role
+        self._world = world
         self._workers: dict[str, Worker] = {}
         self._refused: set[str] = set()
         self._stop = threading.Event()
@@ -71,10 +84,8 @@ class LambdaStreams:
                 self._workers.pop(uuid).stop()
             for uuid, mapping in present.items():
                 if uuid not in self._workers:
-                    self._workers[uuid] = Worker(
-                        mapping, checkpoint_path(self._folder, uuid), self._streams,
-                        self._clock, self._client, self._client_of_role,
-                    )  # fmt: skip
+                    checkpoint = checkpoint_path(self._folder, uuid)
+                    self._workers[uuid] = Worker(mapping, checkpoint, self._world)
                     self._workers[uuid].start()
                 self._workers[uuid].mapping = mapping
 
@@ -85,15 +96,15 @@ class LambdaStreams:
             worker.stop()
 
     def taken(self, stream_arn: str) -> list[dict[str, str]]:
-        """How far each mapping of a stream is, by shard: what is behind it may be dropped."""
+        """How far each mapping of a stream is, by shard."""
         return [
             read_checkpoint(checkpoint_path(self._folder, deployed["UUID"]))
-            for deployed in self._streams.mappings()
+            for deployed in self._world.functions.mappings()
             if deployed["EventSourceArn"] == stream_arn
         ]
 
     def _served(self) -> Iterable[Mapping]:
-        for deployed in self._streams.mappings():
+        for deployed in self._world.functions.mappings():
             try:
                 if is_enabled(deployed):
                     yield mapping_of(deployed)
@@ -106,25 +117,15 @@ class LambdaStreams:
 class Worker(threading.Thread):
     """Serves one mapping. What was read and not taken is read again after a restart."""
 
-    def __init__(
-        self,
-        mapping: Mapping,
-        checkpoint: Path,
-        streams: Streams,
-        clock: Clock,
-        client: Callable[[str], Any],
-        client_of_role: Callable[[str, str], Any],
-    ) -> None:
+    def __init__(self, mapping: Mapping, checkpoint: Path, world: World) -> None:
         super().__init__(name=f"lambda-{mapping.function}", daemon=True)
         self.mapping = mapping
         self._checkpoint = checkpoint
         self._done = read_checkpoint(checkpoint)
-        self._streams = streams
-        self._clock = clock
-        self._client = client
-        self._client_of_role = client_of_role
+        self._world = world
         self._stopped = threading.Event()
         self._shards: dict[str, Shard] = {}
+        self._next_poll: dict[str, float] = {}
 
     def stop(self) -> None:
         """Ask the thread to end."""
@@ -135,7 +136,7 @@ class Worker(threading.Thread):
         while not self._stopped.is_set():
             busy = False
             try:
-                for name in self._streams.shards(self.mapping.stream_arn):
+                for name in self._world.streams.shards(self.mapping.stream_arn):
                     busy |= self._serve(name)
             except Exception as error:
                 log.warning("%s: trying again: %s", self.name, error)
@@ -145,20 +146,28 @@ class Worker(threading.Thread):
     def _serve(self, name: str) -> bool:
         if name not in self._done:
             latest = self.mapping.starting_position == "LATEST"
-            self._save(name, self._streams.last(self.mapping.stream_arn, name) if latest else "")
+            self._save(
+                name, self._world.streams.last(self.mapping.stream_arn, name) if latest else ""
+            )
         if name not in self._shards:
             self._shards[name] = Shard(name, self, lambda sequence: self._save(name, sequence))
         shard = self._shards[name]
-        if shard.is_empty:
-            shard.add(self._read(name))
-        return shard.step(self.mapping)
+        if shard.is_empty and self._next_poll.get(name, 0) <= time.monotonic():
+            records = self._read(name)
+            shard.add(records)
+            if len(records) < self.mapping.batch_size:
+                self._next_poll[name] = time.monotonic() + _POLL_SECONDS
+        is_done = shard.step(self.mapping)
+        if is_done:
+            self._world.trim(self.mapping.stream_arn)
+        return is_done
 
     def _save(self, shard: str, sequence: str) -> None:
         self._done[shard] = sequence
         write_checkpoint(self._checkpoint, self._done)
 
     def _read(self, shard: str) -> list[Record]:
-        found = self._streams.records(
+        found = self._world.streams.records(
             self.mapping.stream_arn, shard, self._done[shard], self.mapping.batch_size
         )
         batch: list[Record] = []
@@ -169,22 +178,18 @@ class Worker(threading.Thread):
                 break
             sent_at = datetime.fromtimestamp(record["ApproximateArrivalTimestamp"], UTC)
             place = record["SequenceNumber"], record["PartitionKey"], record["Data"]
-            batch.append(Record(*place, sent_at=sent_at, arrived_at=self._clock.at(sent_at)))
+            batch.append(Record(*place, sent_at=sent_at, arrived_at=self._world.clock.at(sent_at)))
         return batch
 
     def invoke(self, shard: str, records: tuple[Record, ...]) -> Answer:
         """Invoke the function with a batch and measure how late it is."""
-        role = self._role()
+        role = self._world.functions.role(self.mapping.function_arn)
         event = {"Records": [self._event(shard, record, role) for record in records]}
         self._measure(records[-1])
-        try:
-            answer = self._client("lambda").invoke(
-                FunctionName=self.mapping.function_arn, Payload=json.dumps(event).encode()
-            )
-        except (ClientError, BotoCoreError) as error:
-            log.warning("%s: not invoked: %s", self.name, error)
-            return Answer(was_invoked=False)
-        return Answer(json.loads(answer["Payload"].read() or b"null"), answer.get("FunctionError"))
+        answer = self._world.functions.invoke(self.mapping.function_arn, event)
+        if not answer.was_invoked:
+            log.warning("%s: not invoked: %s", self.name, answer.payload)
+        return answer
 
     def _event(self, shard: str, record: Record, role: str) -> Json:
         arn = self.mapping.stream_arn
@@ -219,36 +224,22 @@ class Worker(threading.Thread):
             ),
         )
         for namespace, metric, dimension, value in metrics:
-            self._client("cloudwatch").put_metric_data(
-                Namespace=namespace,
-                MetricData=[
-                    {
-                        "MetricName": metric,
-                        "Dimensions": [{"Name": dimension, "Value": value}],
-                        "Value": age,
-                        "Unit": "Milliseconds",
-                    }
-                ],
-            )
+            self._world.measure(namespace, metric, dimension, value, age)
 
     def discard(self, shard: str, batch: Batch, condition: str) -> None:
         """Tell the destination, with the rights of the function's role."""
         if not self.mapping.destination:
             return
-        now = self._clock.now()
+        now = self._world.clock.now()
         text = json.dumps(discarded(self.mapping, shard, batch, condition, now))
         arn = self.mapping.destination
+        role = self._world.functions.role(self.mapping.function_arn)
         service = arn.split(":")[2]
-        client = self._client_of_role(self._role(), service)
+        client = self._world.client_of_role(role, service)
         if service == "sns":
             client.publish(TopicArn=arn, Message=text)
         else:
-            name = arn.rpartition(":")[2]
-            url = self._client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
-            client.send_message(QueueUrl=url, MessageBody=text)
-
-    def _role(self) -> str:
-        found: str = self._client("lambda").get_function_configuration(
-            FunctionName=self.mapping.function_arn
-        )["Role"]
-        return found
+            account, name = arn.split(":")[4:]
+            client.send_message(
+                QueueUrl=f"{client.meta.endpoint_url}/{account}/{name}", MessageBody=text
+            )

@@ -12,10 +12,11 @@ from rich.markup import escape
 
 from local_aws.settings import Settings
 from strata import console, dbt, docs, doctor, faults, query
-from strata.cli import catalog, deploy, destroy, ingest, local, monitor, operate
+from strata.cli import catalog, deploy, destroy, govern, ingest, local, monitor, operate
 from strata.cli.common import AsJson, Env, ready
-from strata.environment import client, shell_exports
+from strata.environment import acting_as, build_role, client, shell_exports
 from strata.errors import StrataError
+from strata.governance import declared
 from strata.operate import build_lock, builds, metrics
 from strata.operate.cost import price
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(ingest.app, name="ingest")
+app.add_typer(govern.app, name="govern")
 app.add_typer(operate.maintain_app, name="maintain")
 app.command("deploy")(deploy.deploy)
 app.command("destroy")(destroy.destroy)
@@ -96,21 +98,27 @@ def doctor_command(env: Env = None, as_json: AsJson = False) -> None:
 
 @app.command("docs")
 def docs_command(env: Env = None) -> None:
-    """Make the lineage docs: one static page, and column-level lineage beside it."""
+    """Make the docs: one static page, column-level lineage and the data classification beside it."""
     ready(env)
     page = docs.generate()
-    console.done(f"{page} and {page.parent / 'lineage'}")
+    console.done(f"{page}, {page.parent / 'lineage'}, {page.parent / 'classification.html'}")
 
 
 @app.command("query")
 def query_command(
     sql: Annotated[str, typer.Argument(help="Athena SQL, one statement")],
+    reader: Annotated[
+        str | None, typer.Option("--as", help="Run it as a reader: analyst, …, with its rights.")
+    ] = None,
     env: Env = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a query through Athena and print its rows, the bytes it scanned and their price."""
-    ready(env)
-    result = query.run(sql, client("athena"))
+    environment = ready(env)
+    role = declared.find(reader).role if reader else None
+    with acting_as(role, environment):
+        work_group = f"{query.WORK_GROUP}-{role}" if role else query.WORK_GROUP
+        result = query.run(sql, client("athena"), work_group)
     if as_json:
         print(json.dumps([dict(zip(result.columns, row, strict=True)) for row in result.rows]))
         return
@@ -131,9 +139,11 @@ def build_command(context: typer.Context, env: Env = None) -> None:
     CloudWatch, for the alarm.
     """
     environment = ready(env)
-    s3 = client("s3")
-    tell = partial(metrics.publish_build, environment=environment, cloudwatch=client("cloudwatch"))
-    with build_lock.exclusive(environment, s3), builds.recorded(environment, s3, tell):
-        dbt.run(["build", *context.args])
+    with acting_as(build_role(), environment):
+        s3 = client("s3")
+        cloudwatch = client("cloudwatch")
+        tell = partial(metrics.publish_build, environment=environment, cloudwatch=cloudwatch)
+        with build_lock.exclusive(environment, s3), builds.recorded(environment, s3, tell):
+            dbt.run(["build", *context.args])
     console.next_step("strata publish: consumers see it")
     console.next_step('strata docs, or query with any Athena client: eval "$(strata env)"')

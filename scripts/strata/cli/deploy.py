@@ -17,6 +17,7 @@ from strata import console, declarations, regions
 from strata.catalog.plan import make_plan
 from strata.cli.catalog import apply_catalog, as_json_data, print_plan
 from strata.cli.common import AsJson, Env, declared_sources, ready
+from strata.cli.govern import apply_governance
 from strata.deploy import change_sets, code, drift, inventory, operations, order, stacks
 from strata.deploy.change_sets import Plan
 from strata.environment import Environment, client
@@ -89,6 +90,7 @@ def deploy_all(
         _bring(shared, plans, environment)
         # Firehose reads the Glue tables of the sources that it converts.
         apply_catalog(sources, environment, allow_breaking=False)
+        apply_governance(environment, quiet=True)
         _bring(of_sources, plans, environment)
     return changing
 

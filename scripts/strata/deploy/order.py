@@ -7,6 +7,8 @@ from strata.deploy import cdc, stacks
 from strata.deploy.code import Artifacts
 from strata.deploy.stacks import Stack
 from strata.environment import Environment, client
+from strata.governance.declared import readers
+from strata.governance.stacks import governance_stack, reader_stacks
 
 
 def shared(environment: Environment, artifacts: Artifacts) -> list[Stack]:
@@ -17,7 +19,7 @@ def shared(environment: Environment, artifacts: Artifacts) -> list[Stack]:
     found += stacks.shared_stacks(environment, artifacts)
     if stacks.has_audit(environment):
         found.append(stacks.audit_stack(environment))
-    return found
+    return [*found, governance_stack(environment), *reader_stacks(readers(), environment)]
 
 
 def of_sources(

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/athena/latest/APIReference/API_StartQueryExecution.h
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import itertools
 import logging
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from local_aws.caller import current
 from local_aws.errors import AwsError
 
 from .. import prepared, result_metadata, results
@@ -101,7 +103,8 @@ class Executions:
             self._history.save(execution, token)
             execution_id: str = execution["QueryExecutionId"]
             self._ended[execution_id] = threading.Event()
-        self._pool.submit(self._run, execution)
+        # The query runs as whoever asked for it.
+        self._pool.submit(contextvars.copy_context().run, self._run, execution)
         return {"QueryExecutionId": execution_id}
 
     def _new(self, payload: Json) -> Json:
@@ -295,7 +298,8 @@ class Executions:
         return {}
 
     def _get_results(self, payload: Json) -> Json:
-        state = self._find(payload["QueryExecutionId"])["Status"]["State"]
+        execution = self._find(payload["QueryExecutionId"])
+        state = execution["Status"]["State"]
         if state != "SUCCEEDED":
             raise invalid(
                 f"Query did not finish successfully. Final query state: {state}"
@@ -306,6 +310,8 @@ class Executions:
         size = payload.get("MaxResults", _MOST_ROWS)
         if not 1 <= size <= _MOST_ROWS:
             raise invalid(f"MaxResults is more than maximum allowed length {_MOST_ROWS}.")
+        place = execution["ResultConfiguration"]["OutputLocation"]
+        current().require("s3:GetObject", place.replace("s3://", "arn:aws:s3:::", 1))
         result = self._result(payload["QueryExecutionId"])
         return results.page(result, payload.get("NextToken"), size)
 

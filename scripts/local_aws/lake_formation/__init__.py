@@ -1,0 +1,1 @@
+"""Lake Formation: who may see which databases, tables, columns and rows."""
