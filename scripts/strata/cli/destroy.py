@@ -10,8 +10,9 @@ from strata import console
 from strata.cli.common import Env, ready
 from strata.cli.deploy import followed
 from strata.deploy import inventory, leftovers, operations
-from strata.environment import Environment, client
+from strata.environment import Environment, client, schema
 from strata.errors import StrataError
+from strata.governance.declared import GOVERNED
 from strata.ingest import cdc
 
 
@@ -113,7 +114,8 @@ def _stop_replications(resources: list[dict[str, Any]]) -> None:
 
 
 def _erase(environment: Environment) -> None:
-    for what in leftovers.forget_tables(environment, client("glue")):
+    governed = {schema(layer) for layer in GOVERNED}
+    for what in leftovers.forget_tables(environment, governed, client("glue")):
         console.done(f"{what}: deleted")
     for one in leftovers.kept(environment, client):
         if leftovers.erasable(one, environment):

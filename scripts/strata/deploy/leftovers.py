@@ -145,19 +145,21 @@ _ERASERS: dict[str, Callable[[str, Clients], None]] = {
 }
 
 
-def forget_tables(environment: Environment, glue: Any) -> list[str]:
+def forget_tables(environment: Environment, databases: set[str], glue: Any) -> list[str]:
     """Delete the Glue tables of the environment's buckets, and databases of nothing else.
 
-    Returns what was deleted. Views have no place of their own: they go with the last table.
+    Those of `databases` go if they are empty as well. Returns what was deleted. Views have no place
+    of their own: they go with the last table.
     """
     deleted = []
     for page in glue.get_paginator("get_databases").paginate():
         for database in page["DatabaseList"]:
-            deleted += _forget(database["Name"], environment, glue)
+            name = database["Name"]
+            deleted += _forget(name, environment, name in databases, glue)
     return deleted
 
 
-def _forget(database: str, environment: Environment, glue: Any) -> list[str]:
+def _forget(database: str, environment: Environment, if_empty: bool, glue: Any) -> list[str]:
     tables = [
         table
         for page in glue.get_paginator("get_tables").paginate(DatabaseName=database)
@@ -168,7 +170,7 @@ def _forget(database: str, environment: Environment, glue: Any) -> list[str]:
         t for t in tables if t.get("StorageDescriptor", {}).get("Location", "").startswith(place)
     ]
     others = [t for t in tables if t not in own and t.get("TableType") != "VIRTUAL_VIEW"]
-    if not own:
+    if not own and (tables or not if_empty):
         return []
     if not others:
         glue.delete_database(Name=database)
