@@ -22,6 +22,7 @@ CREATE_ONLY: dict[str, tuple[str, ...]] = {
         "KinesisStreamSourceConfiguration",
         "MSKSourceConfiguration",
     ),
+    "AWS::LakeFormation::Resource": ("ResourceArn",),
     "AWS::Lambda::EventSourceMapping": (
         "EventSourceArn",
         "SelfManagedEventSource",

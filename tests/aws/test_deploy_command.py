@@ -1,7 +1,9 @@
 """`strata deploy` through its command: what it shows, asks, executes, and says of each fault."""
 
+import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from local_aws.replacements import CREATE_ONLY
-from strata import faults
+from strata import console, faults
 from strata.cli import app, deploy
 from strata.deploy import change_sets, operations, stacks
 from strata.deploy.stacks import Stack
@@ -135,7 +138,9 @@ def test_a_plan_of_a_new_stack_leaves_nothing_behind(
     assert status(lakehouse) == ""
 
 
-def test_what_loses_data_is_told(lakehouse: Lakehouse, template: Callable[[str], Stack]) -> None:
+def test_what_loses_data_is_told(
+    lakehouse: Lakehouse, template: Callable[[str], Stack], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """BucketName and QueueName: "Update requires: Replacement". A removed queue loses its messages."""
     deploy_stack(template(FIRST), lakehouse)
     template(SECOND)
@@ -149,8 +154,13 @@ def test_what_loses_data_is_told(lakehouse: Lakehouse, template: Callable[[str],
         "Waiting": ("Remove", "", True),
         "News": ("Add", "", False),
     }
-    shown = run("deploy")
-    assert shown.exit_code == 0 and "red holds data" in shown.output, shown.output
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, color_system="standard", width=200)
+    monkeypatch.setattr(console, "out", terminal)
+    assert run("deploy").exit_code == 0
+    red = re.findall(r"\x1b\[31m([^\x1b]+)", screen.getvalue())
+    assert {"Store", "Waiting"} <= set(red) and "News" not in red
+    assert "What is red holds data" in screen.getvalue()
     buckets = {b["Name"] for b in lakehouse.client("s3").list_buckets()["Buckets"]}
     assert buckets & {"scratch-one", "scratch-two"} == {"scratch-two"}
 
@@ -420,6 +430,21 @@ def test_an_account_is_asked_and_a_missing_right_is_named(
     message, hint = fault(run("deploy", "--env", "dev", "--yes"))
     assert "cloudformation:CreateChangeSet" in message and "ask for the right" in hint
     assert "strata-dev-" not in str(cloudformation.list_stacks()["StackSummaries"])
+
+
+def test_no_is_an_answer(
+    lakehouse: Lakehouse,
+    template: Callable[[str], Stack],
+    monkeypatch: pytest.MonkeyPatch,
+    elsewhere: Callable[[str, str], None],
+) -> None:
+    scratch = template(FIRST)
+    monkeypatch.setattr(deploy.order, "shared", lambda *given: [scratch])
+    monkeypatch.setattr(deploy, "_refuse_without_terminal", lambda *given: None)
+    elsewhere("test", "test")
+    done = CliRunner().invoke(app, ["deploy", "--env", "dev"], input="n\n")
+    assert (done.exit_code, "Deploy this?" in done.output) == (1, True)
+    assert (status(lakehouse), pending(lakehouse)) == ("", [])
 
 
 def test_prod_is_protected_and_never_destroyed(

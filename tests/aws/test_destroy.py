@@ -1,6 +1,8 @@
 """`strata destroy`: what it refuses, what it deletes, what stays, and that it can be killed."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -63,10 +65,25 @@ def test_data_and_protection_are_in_the_way(lakehouse: Lakehouse) -> None:
     assert names(lakehouse) == before
 
 
+def capture(lakehouse: Lakehouse) -> None:
+    """Let a replication run: DMS deletes none that does."""
+    path = lakehouse.settings.state / "sources" / "registry.db"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("""
+            create table carriers (carrier text primary key, name text);
+            create table aircraft (tailnum text primary key, seats integer);
+            create table airports (faa text primary key, name text);
+        """)
+    started = run("ingest", "cdc", "start", "registry", "--env", "local")
+    assert started.exit_code == 0, (started.output, started.exception)
+
+
 def test_killed_it_goes_on_and_leaves_what_is_kept(
     lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = names(lakehouse)
+    capture(lakehouse)
     deleted: list[str] = []
     delete = operations.delete
 
@@ -82,6 +99,7 @@ def test_killed_it_goes_on_and_leaves_what_is_kept(
     monkeypatch.undo()
     done = run("destroy", "--delete-data", "--confirm", "local")
     assert done.exit_code == 0, done.output
+    assert "stopping the replication strata-local-registry" in done.output
     assert names(lakehouse) == set()
     assert lakehouse.client("s3").list_buckets()["Buckets"] == []
     assert lakehouse.client("glue").get_databases()["DatabaseList"] == []

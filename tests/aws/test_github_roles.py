@@ -37,9 +37,9 @@ def test_the_deploying_role_may_what_the_doctor_asks_for(
     assert set(account._denied(roles["DeployRoleArn"], DEV)) <= {"iam:PassRole"}
     prod = replace(DEV, name="prod")
     denied = set(account._denied(roles["DeployRoleArn"], prod))
-    # What no environment has of its own: the workgroup, the catalog, keys and replications.
+    # What no environment has of its own, or is not named before it is made.
     shared = {"athena:CreateWorkGroup", "glue:CreateDatabase", "kms:CreateKey"}
-    shared |= {"dms:CreateReplicationConfig"}
+    shared |= {"dms:CreateReplicationConfig", "lakeformation:RegisterResource"}
     assert denied == set(account._ACTIONS) - shared
 
 

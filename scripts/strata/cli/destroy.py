@@ -12,6 +12,7 @@ from strata.cli.deploy import followed
 from strata.deploy import inventory, leftovers, operations
 from strata.environment import Environment, client
 from strata.errors import StrataError
+from strata.ingest import cdc
 
 
 def destroy(
@@ -47,9 +48,11 @@ def destroy(
         return
     _ask(environment, len(stacks), delete_data, confirm)
     for stack in stacks:
-        count = len(inventory.resources(stack["StackName"], cloudformation))
-        followed(f"deleting {stack['StackName']}", count, operations.delete, stack["StackName"])
-        console.done(f"{stack['StackName']}: deleted")
+        name = stack["StackName"]
+        held = inventory.resources(name, cloudformation)
+        _stop_replications(held)
+        followed(f"deleting {name}", len(held), operations.delete, name)
+        console.done(f"{name}: deleted")
     if delete_data:
         _erase(environment)
     _tell_kept(environment)
@@ -93,6 +96,20 @@ def _ask(environment: Environment, count: int, delete_data: bool, confirm: str |
             f"nothing was deleted: {what} would be",
             f"confirm with the environment's name: --confirm {environment.name}",
         )
+
+
+def _stop_replications(resources: list[dict[str, Any]]) -> None:
+    """DMS deletes no replication that runs."""
+    dms = client("dms")
+    for resource in resources:
+        if resource["ResourceType"] == "AWS::DMS::ReplicationConfig":
+            arn = resource["PhysicalResourceId"]
+            filters = [{"Name": "replication-config-arn", "Values": [arn]}]
+            for found in dms.describe_replications(Filters=filters)["Replications"]:
+                replication = cdc.find(found["ReplicationConfigIdentifier"], dms)
+                if cdc.stop(replication, dms):
+                    console.step(f"stopping the replication {replication.name}")
+                    cdc.follow(replication, lambda seen: seen.status == "stopped", dms)
 
 
 def _erase(environment: Environment) -> None:

@@ -149,7 +149,8 @@ _ERASERS: dict[str, Callable[[str, Clients], None]] = {
 def forget_tables(environment: Environment, glue: Any) -> list[str]:
     """Delete the Glue tables of the environment's buckets, and databases of nothing else.
 
-    Returns what was deleted. Views have no place of their own: they go with the last table.
+    Empty databases that Strata made go as well. Returns what was deleted. Views have no place of
+    their own: they go with the last table.
     """
     deleted = []
     for page in glue.get_paginator("get_databases").paginate():

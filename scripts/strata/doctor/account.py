@@ -34,6 +34,7 @@ _ACTIONS = {
     "iam:PassRole": "iam::{a}:role/{e}-landing",
     "kinesis:CreateStream": "kinesis:{r}:{a}:stream/{e}-source",
     "kms:CreateKey": "",
+    "lakeformation:RegisterResource": "",
     "lambda:CreateFunction": "lambda:{r}:{a}:function:{e}-masking",
     "logs:CreateLogGroup": "logs:{r}:{a}:log-group:/aws/lambda/{e}-masking",
     "s3:CreateBucket": "s3:::{e}-{a}-bronze",
