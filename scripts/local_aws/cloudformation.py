@@ -23,6 +23,7 @@ def register(
     firehose: DeliveryStreams,
     dms: JsonService,
     lake_formation: JsonService,
+    codebuild: JsonService,
 ) -> None:
     """Make MiniStack's CloudFormation create what our own services have, here."""
     from ministack.services.cloudformation import provisioners
@@ -31,6 +32,7 @@ def register(
         {
             "AWS::CloudWatch::Alarm": _alarm(),
             "AWS::Athena::WorkGroup": _work_group(athena),
+            "AWS::CodeBuild::Project": _build_project(codebuild),
             "AWS::Glue::Job": _glue_job(glue),
             "AWS::Glue::Trigger": _glue_trigger(glue),
             "AWS::KinesisFirehose::DeliveryStream": _delivery_stream(firehose),
@@ -95,6 +97,35 @@ def _glue_trigger(glue: JsonService) -> dict[str, Callable[..., Any]]:
 
     def delete(physical_id: str, props: Json) -> None:
         glue.handle("DeleteTrigger", {"Name": physical_id})
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _build_project(codebuild: JsonService) -> dict[str, Callable[..., Any]]:
+    """Templates write the members of CodeBuild's API with a capital, and numbers as text."""
+
+    def spelled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                "buildspec" if key == "BuildSpec" else key[:1].lower() + key[1:]: spelled(item)
+                for key, item in value.items()
+            }
+        return [spelled(item) for item in value] if isinstance(value, list) else value
+
+    def apply(operation: str, props: Json) -> Created:
+        numbers = ("TimeoutInMinutes", "QueuedTimeoutInMinutes", "ConcurrentBuildLimit")
+        definition = {**props, **{name: int(props[name]) for name in numbers if name in props}}
+        project = codebuild.handle(operation, spelled(definition))["project"]
+        return project["name"], {"Arn": project["arn"]}
+
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        return apply("CreateProject", props)
+
+    def update(physical_id: str, old: Json, new: Json, stack_name: str) -> Created:
+        return apply("UpdateProject", new)
+
+    def delete(physical_id: str, props: Json) -> None:
+        codebuild.handle("DeleteProject", {"name": physical_id})
 
     return {"create": create, "update": update, "delete": delete}
 

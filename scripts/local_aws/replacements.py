@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-sc
 CREATE_ONLY: dict[str, tuple[str, ...]] = {
     "AWS::CloudWatch::Alarm": ("AlarmName",),
     "AWS::CloudWatch::Dashboard": ("DashboardName",),
+    "AWS::CodeBuild::Project": ("Name",),
     "AWS::DMS::Endpoint": ("KmsKeyId", "ResourceIdentifier"),
     "AWS::DMS::ReplicationConfig": ("ResourceIdentifier",),
     "AWS::Events::Rule": ("Name",),
@@ -35,6 +36,7 @@ CREATE_ONLY: dict[str, tuple[str, ...]] = {
     "AWS::SNS::Subscription": ("Endpoint", "Protocol", "TopicArn"),
     "AWS::SNS::TopicPolicy": (),
     "AWS::SQS::QueuePolicy": (),
+    "AWS::Scheduler::Schedule": ("Name",),
     "AWS::SecretsManager::Secret": ("Name",),
 }
 

@@ -16,6 +16,10 @@ from botocore.config import Config
 from local_aws import iam, ministack
 from local_aws.clock import Clock
 from local_aws.cloudwatch import evaluation
+from local_aws.codebuild import step_functions
+from local_aws.codebuild.runner import Runner
+from local_aws.codebuild.service import CodeBuild
+from local_aws.codebuild.store import Store as BuildStore
 from local_aws.dms.service import DmsService
 from local_aws.dms.store import Store as DmsStore
 from local_aws.dms.workers import Workers
@@ -107,9 +111,13 @@ def application(settings: Settings) -> Asgi:
     alarms = evaluation.AlarmEvaluation(client, clock.now)
     ministack.keep_alarms(clock.now, evaluation.check)
     lake_formation = LakeFormation(permissions)
-    register(athena, glue, streams, dms, lake_formation)
+    runner = Runner(client, of_role, settings.endpoint)
+    builds = BuildStore(settings.state / "codebuild.db")
+    codebuild = CodeBuild(builds, clock.now, runner, ministack.emit_event)
+    step_functions.register(codebuild)
+    register(athena, glue, streams, dms, lake_formation, codebuild)
     own: dict[str, JsonService] = {"athena": athena, "glue": glue, "firehose": streams, "dms": dms}
-    own["lakeformation"] = lake_formation
+    own |= {"lakeformation": lake_formation, "codebuild": codebuild}
     asked = iam.Record(settings.state / "control" / "asked_of_iam.json")
     asked.install()
     saver = Saver(asked)
@@ -129,6 +137,7 @@ def application(settings: Settings) -> Asgi:
         triggers.close()
         alarms.close()
         mappings.close()
+        runner.close()
         await asyncio.to_thread(replications.close)
         athena.close()
 

@@ -79,7 +79,10 @@ def choose(name: str | None) -> Environment:
     """
     name = name or os.environ.get("STRATA_ENV", LOCAL)
     if name == LOCAL:
-        apply_local(Settings.from_env())
+        if has_given_role():
+            os.environ.setdefault("DBT_PROFILES_DIR", str(PROJECT / "profiles"))
+        else:
+            apply_local(Settings.from_env())
         return Environment(LOCAL, ACCOUNT, REGION)
     if "AWS_REGION" in os.environ:  # boto3 reads the other name only
         os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"]
@@ -103,6 +106,12 @@ def choose(name: str | None) -> Environment:
     os.environ.setdefault("STRATA_TARGET", "prod" if name == "prod" else "dev")
     os.environ.setdefault("DBT_PROFILES_DIR", str(PROJECT / "profiles"))
     return Environment(name, account, session.region_name)
+
+
+def has_given_role() -> bool:
+    """Whether a service of the local AWS runs this process: it has given it its address and a role."""
+    address = os.environ.get("AWS_ENDPOINT_URL", "")
+    return address.startswith("http://127.0.0.1:") and "AWS_SESSION_TOKEN" in os.environ
 
 
 @contextmanager

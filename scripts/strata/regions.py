@@ -9,7 +9,7 @@ import boto3
 from strata.errors import StrataError
 
 # CloudFormation's name of a service, where boto3's is not the same in small letters.
-_CLIENTS = {"KinesisFirehose": "firehose"}
+_CLIENTS = {"KinesisFirehose": "firehose", "RedshiftServerless": "redshift-serverless"}
 
 
 def used_services(templates: Iterable[str]) -> set[str]:

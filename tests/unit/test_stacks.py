@@ -20,7 +20,7 @@ LOCAL = Environment("local", "000000000000", "us-east-1")
 def test_the_network_is_chosen_and_the_audit_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("STRATA_NETWORK", "STRATA_AUDIT"):
         monkeypatch.delenv(name, raising=False)
-    artifacts = Artifacts("code", "landing", "compaction")
+    artifacts = Artifacts("code", "landing", "compaction", "project")
     given = [stack.parameters.get("Network") for stack in stacks.shared_stacks(DEV, artifacts)]
     assert given == [None, "off", None]
     assert (stacks.has_network(DEV), stacks.has_audit(DEV)) == (False, True)
@@ -61,7 +61,7 @@ def test_each_stack_comes_after_those_whose_exports_itimports(
     network = stacks.Stack("strata-dev-network", "network.yaml", {})
     monkeypatch.setattr(order, "client", lambda service: None)
     monkeypatch.setattr(stacks, "network_stack", lambda *given: network)
-    deployed = [s.template for s in order.shared(DEV, Artifacts("a", "b", "c"))]
+    deployed = [s.template for s in order.shared(DEV, Artifacts("a", "b", "c", "d"))]
     exported: set[str] = set()
     for name in deployed:
         template = load(INFRA / name)

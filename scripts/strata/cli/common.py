@@ -6,7 +6,7 @@ import typer
 
 from local_aws.settings import Settings
 from strata import console, dbt, declarations, local
-from strata.environment import Environment, choose, client
+from strata.environment import Environment, choose, client, has_given_role
 from strata.ingest import jobs
 
 Env = Annotated[
@@ -18,7 +18,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")
 def ready(env: str | None) -> Environment:
     """The environment of a command; the local one must be up."""
     environment = choose(env)
-    if environment.is_local:
+    if environment.is_local and not has_given_role():
         local.require_up(Settings.from_env())
     return environment
 

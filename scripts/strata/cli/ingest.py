@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from strata import console, dbt, declarations
 from strata.cli import cdc
-from strata.cli.common import Env, declared_sources, ready, run_job
+from strata.cli.common import AsJson, Env, declared_sources, ready, run_job
 from strata.environment import client
 from strata.ingest import landing, masking_key, stream
-from strata.operate import build_lock
+from strata.operate import build_lock, monitor
 
 app = typer.Typer(no_args_is_help=True, help="Bring records and files to Bronze.")
 app.add_typer(cdc.app, name="cdc")
@@ -109,6 +110,25 @@ def ingest_replay(
         dbt.run(["build", "--exclude-resource-type", "unit_test", "--select", model,
                  "--vars", json.dumps(window)])  # fmt: skip
     console.done(f"{declared.name}: Bronze of {' to '.join(window.values())} read again")
+
+
+@app.command("check")
+def ingest_check(env: Env = None, as_json: AsJson = False) -> None:
+    """Say whether a build can begin: every source fresh, no job failed, no failure that waits.
+
+    Exit code 2: not so. The scheduled build asks this first.
+    """
+    environment = ready(env)
+    reasons = monitor.unready(dbt.manifest(), environment, client)
+    if as_json:
+        print(json.dumps(reasons))
+    else:
+        for reason in reasons:
+            console.out.print(f"[yellow]![/] {escape(reason)}", soft_wrap=True)
+        console.done(f"{len(reasons)} reasons to wait" if reasons else "what has arrived is ready")
+        console.next_step("strata monitor shows more" if reasons else "strata build")
+    if reasons:
+        raise typer.Exit(2)
 
 
 @app.command("compact")

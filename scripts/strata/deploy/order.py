@@ -19,7 +19,9 @@ def shared(environment: Environment, artifacts: Artifacts) -> list[Stack]:
     found += stacks.shared_stacks(environment, artifacts)
     if stacks.has_audit(environment):
         found.append(stacks.audit_stack(environment))
-    return [*found, governance_stack(environment), *reader_stacks(readers(), environment)]
+    found.append(governance_stack(environment))
+    found.append(stacks.orchestration_stack(environment, artifacts))
+    return [*found, *reader_stacks(readers(), environment)]
 
 
 def of_sources(

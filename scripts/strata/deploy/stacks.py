@@ -13,6 +13,12 @@ from strata.errors import StrataError
 
 _NETWORK = {"VpcCidr": "STRATA_NETWORK_CIDR", "Zones": "STRATA_NETWORK_ZONES"}
 
+_ORCHESTRATION = {
+    "BuildSchedule": "STRATA_BUILD_SCHEDULE",
+    "SweepSchedule": "STRATA_SWEEP_SCHEDULE",
+    "StaleSources": "STRATA_STALE_SOURCES",
+}
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -100,6 +106,23 @@ def shared_stacks(environment: Environment, artifacts: Artifacts) -> list[Stack]
         Stack(environment.resource("ingestion"), "ingestion.yaml", {**own, **code, **start}),
         Stack(environment.resource("monitoring"), "monitoring.yaml", {**own, **runbooks()}),
     ]
+
+
+def orchestration_stack(environment: Environment, artifacts: Artifacts) -> Stack:
+    """The state machine that builds, and its schedules.
+
+    `STRATA_BUILD_SCHEDULE` and `STRATA_SWEEP_SCHEDULE` say when, in UTC; on the laptop a command
+    starts a build. `STRATA_STALE_SOURCES=stop` lets late sources stop it.
+    """
+    given = {name: os.environ.get(variable, "") for name, variable in _ORCHESTRATION.items()}
+    parameters = {
+        "Environment": environment.name,
+        "ProjectKey": artifacts.project_key,
+        "Target": "local" if environment.is_local else "prod",
+        "Schedules": "DISABLED" if environment.is_local else "ENABLED",
+        **{parameter: value for parameter, value in given.items() if value},
+    }
+    return Stack(environment.resource("orchestration"), "orchestration.yaml", parameters)
 
 
 def runbooks() -> dict[str, str]:

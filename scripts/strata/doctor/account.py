@@ -80,7 +80,7 @@ def checks(environment: Environment) -> list[Check]:
 
 
 def _region(environment: Environment) -> Check:
-    artifacts = Artifacts("", "", "")
+    artifacts = Artifacts("", "", "", "")
     sources = declarations.sources(dbt.manifest())
     wanted = order.shared(environment, artifacts)
     wanted += order.of_sources(environment, sources, artifacts)

@@ -19,6 +19,8 @@ Client = Callable[[str], Any]
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 _AT_ONCE = 8
 _FAILURES = "-failures"
+_FAILED = ("FAILED", "TIMEOUT", "ERROR")
+_INGESTION_JOBS = ("landing", "compaction")
 _METRICS = timedelta(minutes=15)
 
 
@@ -90,7 +92,7 @@ class Screen:
         return (
             any(one.status not in ("pass", "undeclared") for one in self.freshness)
             or any(not one.succeeded for one in self.builds[:1])
-            or any(one.state in ("FAILED", "TIMEOUT", "ERROR") for one in newest_runs(self.runs))
+            or any(one.state in _FAILED for one in newest_runs(self.runs))
             or any(one.messages for one in self.queues)
             or any(one.state == "ALARM" for one in self.alarms)
         )
@@ -115,6 +117,20 @@ def freshness(manifest: Json, athena: Any) -> list[Freshness]:
     nodes = sorted(manifest["sources"].values(), key=lambda n: (n["source_name"], n["name"]))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda node: _freshness(node, athena), nodes))
+
+
+def unready(manifest: Json, environment: Environment, client: Client) -> list[str]:
+    """Why a build should wait: sources that are late, jobs whose newest run failed, events of the
+    ingestion that nobody could handle."""
+    late = [one for one in freshness(manifest, client("athena")) if one.status not in ("pass", "undeclared")]
+    jobs = [environment.resource(name) for name in _INGESTION_JOBS]
+    failed = [one for one in newest_runs(_runs_of(jobs, client("glue"))) if one.state in _FAILED]
+    waiting = _messages(environment.resource("ingestion-failures"), client("sqs"))
+    return [
+        *(f"{one.source} is late: its newest arrival is {one.newest or 'none'}" for one in late),
+        *(f"the newest run of {one.job} {one.state.lower()}: {one.error}" for one in failed),
+        *([f"{waiting} events wait in the queue of failures"] if waiting else []),
+    ]
 
 
 def newest_runs(runs: Iterable[Run]) -> list[Run]:
@@ -196,6 +212,11 @@ def _runs(environment: Environment, glue: Any) -> list[Run]:
     """The last three runs of each of the environment's jobs, newest first."""
     pages = glue.get_paginator("get_jobs").paginate()
     names = [job["Name"] for page in pages for job in page["Jobs"]]
+    return _runs_of([n for n in sorted(names) if n.startswith(environment.resource(""))], glue)
+
+
+def _runs_of(names: Iterable[str], glue: Any) -> list[Run]:
+    """The last three runs of some jobs, newest first."""
     return [
         Run(
             job=name,
@@ -205,8 +226,7 @@ def _runs(environment: Environment, glue: Any) -> list[Run]:
             seconds=run.get("ExecutionTime", 0),
             error=run.get("ErrorMessage", ""),
         )
-        for name in sorted(names)
-        if name.startswith(environment.resource(""))
+        for name in names
         for run in glue.get_job_runs(JobName=name, MaxResults=3)["JobRuns"]
     ]
 
@@ -222,6 +242,14 @@ def _queues(environment: Environment, sqs: Any) -> list[Queue]:
         if url.endswith(_FAILURES)
         and (found := sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute]))
     ]
+
+
+def _messages(queue: str, sqs: Any) -> int:
+    """How many messages wait in a queue."""
+    attribute = "ApproximateNumberOfMessages"
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])
+    return int(found["Attributes"][attribute])
 
 
 def _alarms(environment: Environment, cloudwatch: Any) -> list[Alarm]:
