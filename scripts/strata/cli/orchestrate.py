@@ -21,12 +21,9 @@ app = typer.Typer(
 _STYLES = {"SUCCEEDED": "green", "RUNNING": "cyan"}
 
 
-@app.command("run")
+@app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def orchestrate_run(
-    select: Annotated[
-        list[str] | None,
-        typer.Option("--select", "-s", help="dbt's selection of what is built; repeatable."),
-    ] = None,
+    context: typer.Context,
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Tests look at all history, as once a week.")
     ] = False,
@@ -42,7 +39,7 @@ def orchestrate_run(
 ) -> None:
     """Start an execution now and follow it; it goes on in AWS when this command is stopped.
 
-    One at a time: while one runs, that one is named and no other is started. Exit code 1: it failed;
+    Further arguments go to dbt build (--select, …), as with strata build. One at a time: while one runs, that one is named and no other is started. Exit code 1: it failed;
     the step and the end of its log are shown.
     """
     environment = ready(env)
@@ -53,7 +50,7 @@ def orchestrate_run(
             "wait for it: strata orchestrate status; or stop it: aws stepfunctions stop-execution "
             f"--execution-arn {arn}",
         )
-    given = _input(select or [], sweep, maintain, stop_if_late)
+    given = _input(context.args, sweep, maintain, stop_if_late)
     arn = executions.start(given, environment, states)
     if wait:
         tell = (lambda step: None) if as_json else console.step
@@ -83,10 +80,15 @@ def orchestrate_status(env: Env = None, as_json: AsJson = False) -> None:
     _report(found[0], environment, as_json)
 
 
-def _input(select: list[str], sweep: bool, maintain: bool, stop_if_late: bool) -> dict[str, Any]:
-    """The execution's input; the arguments are split at spaces, so none may have one within."""
-    words = [word for group in select for word in ("--select", *group.split())]
-    words += ["--vars", '{"test_window_days":0}'] if sweep else []
+def _input(words: list[str], sweep: bool, maintain: bool, stop_if_late: bool) -> dict[str, Any]:
+    """The execution's input; raises StrataError for an argument that would be split at its spaces."""
+    spaced = [word for word in words if " " in word]
+    if spaced:
+        raise StrataError(
+            f"{spaced[0]!r} has spaces, at which the state machine splits its arguments",
+            "repeat the option instead (--select a --select b); write JSON without spaces",
+        )
+    words = [*words, *(["--vars", '{"test_window_days":0}'] if sweep else [])]
     given: dict[str, Any] = {"arguments": " ".join(words), "maintain": maintain}
     return {**given, "stale": "stop"} if stop_if_late else given
 

@@ -15,7 +15,7 @@ Client = Callable[[str], Any]
 
 STEPS = ("CheckIngestion", "Build", "Publish", "Maintain")
 _MACHINE = "build"
-_SHORTEST, _LONGEST = 0.5, 10.0
+_SHORTEST, _LONGEST = 0.25, 10.0
 _LAST_LINES = 30
 
 
@@ -105,14 +105,11 @@ def last_lines(execution: Execution, environment: Environment, client: Client) -
 
 
 def _tail(place: Json, logs: Any) -> list[str]:
-    if not place.get("streamName"):  # it never began to write
+    given = {"logGroupName": place["groupName"], "logStreamName": place.get("streamName", "-")}
+    try:
+        events = logs.get_log_events(**given, limit=_LAST_LINES, startFromHead=False)["events"]
+    except logs.exceptions.ResourceNotFoundException:  # it never began to write
         return []
-    events = logs.get_log_events(
-        logGroupName=place["groupName"],
-        logStreamName=place["streamName"],
-        limit=_LAST_LINES,
-        startFromHead=False,
-    )["events"]
     return [event["message"].rstrip("\n") for event in events]
 
 
