@@ -12,6 +12,14 @@ class Namespace:
 
 
 NAMESPACES = {
+    "AWS/States": Namespace(
+        "https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html",
+        {
+            "ExecutionsAborted": ("StateMachineArn",),
+            "ExecutionsFailed": ("StateMachineArn",),
+            "ExecutionsTimedOut": ("StateMachineArn",),
+        },
+    ),
     "AWS/Athena": Namespace(
         "https://docs.aws.amazon.com/athena/latest/ug/query-metrics-viewing.html",
         {"ProcessedBytes": ("QueryState", "QueryType", "WorkGroup")},

@@ -32,6 +32,7 @@ CASES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
     "s3-client-errors": ({"": 1}, {"": 0}),
     "s3-downloads": ({"": 50 * GIB + 1}, {"": 50 * GIB}),
     "s3-downloads-landing": ({"": 10 * GIB + 1}, {"": 10 * GIB}),
+    "orchestration-failed": ({"failed": 1}, {"failed": 0, "timeouts": 0, "aborted": 0}),
     "dbt-failures": ({"": 1}, {"": 0}),
     # A query that fails is charged as well, and a day has its queries of every kind.
     "scan-budget": ({"dml": 1000 * GIB, "ddl": 20 * GIB, "failed": 5 * GIB}, {"dml": 1024 * GIB}),
