@@ -225,8 +225,21 @@ def stores_are_retained(template: Template) -> Iterator[str]:
             yield name
 
 
+def log_buckets(template: Template) -> set[str]:
+    """The buckets that the access logs of others go to."""
+    return {
+        found["LoggingConfiguration"]["DestinationBucketName"]["Ref"]
+        for _, found in of_type(template, "AWS::S3::Bucket")
+        if "Ref" in found.get("LoggingConfiguration", {}).get("DestinationBucketName", {})
+    }
+
+
 def buckets_are_encrypted_and_closed(template: Template) -> Iterator[str]:
-    """A key of KMS, no public access of the four kinds, and no request without TLS."""
+    """A key of KMS, no public access of the four kinds, and no request without TLS.
+
+    S3 delivers access logs to buckets with SSE-S3 only:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+    """
     closed = {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
     with_tls = {
         policy["Bucket"]["Ref"]
@@ -238,13 +251,65 @@ def buckets_are_encrypted_and_closed(template: Template) -> Iterator[str]:
     for name, bucket in of_type(template, "AWS::S3::Bucket"):
         rules = bucket.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", [{}])
         default = rules[0].get("ServerSideEncryptionByDefault", {})
-        if default.get("SSEAlgorithm") != "aws:kms" or "KMSMasterKeyID" not in default:
+        if name in log_buckets(template):
+            if default != {"SSEAlgorithm": "AES256"}:
+                yield f"{name}: access logs cannot be delivered"
+        elif default.get("SSEAlgorithm") != "aws:kms" or "KMSMasterKeyID" not in default:
             yield f"{name}: not encrypted with a key of ours"
+        elif rules[0].get("BucketKeyEnabled") is not True:
+            yield f"{name}: a call of KMS for each object"
         block = bucket.get("PublicAccessBlockConfiguration", {})
         if {key for key, value in block.items() if value is True} != closed:
             yield f"{name}: open to the public"
         if name not in with_tls:
             yield f"{name}: answers without TLS"
+
+
+def writes_take_the_key_of_the_bucket(template: Template) -> Iterator[str]:
+    """A request that names an encryption must name the default key; one that names none gets it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    sse = "s3:x-amz-server-side-encryption"
+    denied: dict[str, list[Any]] = {}
+    for _, policy in of_type(template, "AWS::S3::BucketPolicy"):
+        found = [
+            statement["Condition"]
+            for statement in statements(policy["PolicyDocument"])
+            if (statement["Effect"], statement["Action"]) == ("Deny", "s3:PutObject")
+        ]
+        denied[policy["Bucket"]["Ref"]] = found
+    for name, bucket in of_type(template, "AWS::S3::Bucket"):
+        # CloudTrail alone writes to the trail's bucket, with the key that the trail names.
+        if name in log_buckets(template) or "ObjectLockConfiguration" in bucket:
+            continue
+        (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        key = rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]
+        other = {"Null": {sse: "false"}, "StringNotEquals": {f"{sse}-aws-kms-key-id": key}}
+        if other not in denied.get(name, []):
+            yield f"{name}: takes other keys"
+        if {"Null": {f"{sse}-customer-algorithm": "false"}} not in denied.get(name, []):
+            yield f"{name}: takes keys of who writes"
+
+
+def buckets_are_owned_logged_and_swept(template: Template) -> Iterator[str]:
+    """No ACLs, access logs, no parts of uploads that were given up, and an end for old versions.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+    """
+    owned = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    for name, bucket in of_type(template, "AWS::S3::Bucket"):
+        if bucket.get("OwnershipControls") != owned:
+            yield f"{name}: its objects may belong to others"
+        if "LoggingConfiguration" not in bucket and name not in log_buckets(template):
+            yield f"{name}: nobody knows who asked for what"
+        rules = bucket.get("LifecycleConfiguration", {}).get("Rules", [])
+        if not any("AbortIncompleteMultipartUpload" in rule for rule in rules):
+            yield f"{name}: keeps parts of uploads"
+        whole = (rule for rule in rules if "Prefix" not in rule)
+        ends = any("NoncurrentVersionExpiration" in rule for rule in whole)
+        if "VersioningConfiguration" in bucket and not ends:
+            yield f"{name}: keeps every version"
 
 
 def what_waits_is_encrypted(template: Template) -> Iterator[str]:
@@ -275,5 +340,6 @@ RULES: list[Rule] = [
     no_way_to_the_internet, security_groups_name_their_peers, services_act_for_this_account_only,
     grants_name_actions_and_resources, resource_grants_name_principals,
     endpoints_let_this_account_through_only, stores_are_retained, buckets_are_encrypted_and_closed,
+    writes_take_the_key_of_the_bucket, buckets_are_owned_logged_and_swept,
     what_waits_is_encrypted, logs_expire, exports_carry_the_environment,
 ]  # fmt: skip

@@ -15,6 +15,30 @@ from local_aws.settings import REGION
 
 _WITH_KEY = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 
+_KEYS_OF_WRITES = (
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
+)
+
+
+def know_the_keys_of_writes() -> None:
+    """Let policies ask which key a write to S3 names; MiniStack tells them the algorithm only.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+    """
+    from ministack.core import iam_actions
+
+    known = iam_actions._s3_object_context
+
+    def context(action: str, query: Any, path: str, headers: Any) -> dict[str, Any]:
+        found: dict[str, Any] = known(action, query, path, headers)
+        if action == "s3:PutObject":
+            given = {name: headers.get(name) for name in _KEYS_OF_WRITES}
+            found |= {f"s3:{name}": value for name, value in given.items() if value}
+        return found
+
+    iam_actions._s3_object_context = context
+
 
 class IamCaller:
     """A user or a role's session, known by its access key.

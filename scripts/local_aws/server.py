@@ -120,6 +120,7 @@ def application(settings: Settings) -> Asgi:
     own |= {"lakeformation": lake_formation, "codebuild": codebuild}
     asked = iam.Record(settings.state / "control" / "asked_of_iam.json")
     asked.install()
+    iam.know_the_keys_of_writes()
     saver = Saver(asked)
     gateway = Gateway(own, fallback, saver.note, iam.identify)
 

@@ -14,11 +14,13 @@ from tests.template_rules import (
     Rule,
     Template,
     buckets_are_encrypted_and_closed,
+    buckets_are_owned_logged_and_swept,
     endpoints_let_this_account_through_only,
     exports_carry_the_environment,
     grants_name_actions_and_resources,
     imports,
     load,
+    log_buckets,
     logs_expire,
     no_way_to_the_internet,
     of_type,
@@ -27,6 +29,7 @@ from tests.template_rules import (
     services_act_for_this_account_only,
     stores_are_retained,
     what_waits_is_encrypted,
+    writes_take_the_key_of_the_bucket,
 )
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
@@ -66,6 +69,7 @@ def _export_without_environment(template: Template) -> None:
 
 FLOW_GRANT = ("FlowLogRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 0)
 TRAIL_TRUST = ("TrailRole", "Properties", "AssumeRolePolicyDocument", "Statement", 0)
+DEFAULT_KEY = ("BucketEncryption", "ServerSideEncryptionConfiguration", 0)
 S3_LIMIT = ("S3Endpoint", "Properties", "PolicyDocument", "Statement", 1)
 BROKEN: list[tuple[Rule, Template, Callable[[Template], None]]] = [
     (no_way_to_the_internet, NETWORK, put("Out", value={"Type": "AWS::EC2::NatGateway"})),
@@ -120,6 +124,38 @@ BROKEN: list[tuple[Rule, Template, Callable[[Template], None]]] = [
         buckets_are_encrypted_and_closed,
         AUDIT,
         drop("AuditBucket", "Properties", "BucketEncryption"),
+    ),
+    (
+        buckets_are_encrypted_and_closed,
+        STORAGE,
+        drop("GoldBucket", "Properties", *DEFAULT_KEY, "BucketKeyEnabled"),
+    ),
+    (
+        buckets_are_encrypted_and_closed,
+        STORAGE,
+        put("AccessLogsBucket", "Properties", *DEFAULT_KEY, "ServerSideEncryptionByDefault",
+            "SSEAlgorithm", value="aws:kms"),
+    ),
+    *(
+        (
+            writes_take_the_key_of_the_bucket,
+            STORAGE,
+            drop("GoldPolicy", "Properties", "PolicyDocument", "Statement", statement),
+        )
+        for statement in (1, 2)
+    ),
+    (
+        writes_take_the_key_of_the_bucket,
+        STORAGE,
+        put("SilverBucket", "Properties", *DEFAULT_KEY, "ServerSideEncryptionByDefault",
+            "KMSMasterKeyID", value={"Fn::GetAtt": ["LandingKey", "Arn"]}),
+    ),
+    *(
+        (buckets_are_owned_logged_and_swept, STORAGE, drop("BronzeBucket", "Properties", *path))
+        for path in (
+            ("OwnershipControls",), ("LoggingConfiguration",),
+            ("LifecycleConfiguration", "Rules", 0), ("LifecycleConfiguration", "Rules", 1),
+        )
     ),
     (what_waits_is_encrypted, AUDIT, drop("Trail", "Properties", "KMSKeyId")),
     (what_waits_is_encrypted, AUDIT, drop("AuditKey", "Properties", "EnableKeyRotation")),
@@ -217,7 +253,12 @@ def test_the_trail_logs_every_bucket_of_the_lake_and_not_its_own() -> None:
         if "resources.ARN"
         in (fields := {field["Field"]: field for field in selector["FieldSelectors"]})
     ]
-    buckets = {found["BucketName"]["Fn::Sub"] for _, found in of_type(STORAGE, "AWS::S3::Bucket")}
+    # What is delivered to the bucket of access logs is no access to the lake.
+    buckets = {
+        found["BucketName"]["Fn::Sub"]
+        for name, found in of_type(STORAGE, "AWS::S3::Bucket")
+        if name not in log_buckets(STORAGE)
+    }
     # A prefix ends with a slash, or it would match buckets whose names begin alike.
     arns = {f"arn:${{AWS::Partition}}:s3:::{bucket}/" for bucket in buckets}
     assert {arn["Fn::Sub"] for arn in objects} == arns

@@ -153,6 +153,10 @@ def test_a_plan_executes_nothing() -> None:
 
 #: Types whose schemas do not say it: what their own API calls are.
 WITHOUT_HANDLERS = {
+    "AWS::CodeBuild::Project": {
+        "create": {"permissions": ["codebuild:CreateProject"]},
+        "delete": {"permissions": ["codebuild:DeleteProject"]},
+    },
     "AWS::LakeFormation::Resource": {
         "create": {"permissions": ["lakeformation:RegisterResource"]},
         "delete": {"permissions": ["lakeformation:DeregisterResource"]},

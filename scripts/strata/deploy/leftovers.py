@@ -10,7 +10,7 @@ from strata.catalog.tables import MANAGED_BY
 from strata.environment import Environment
 
 LAYERS = ("landing", "bronze", "silver", "gold")
-_BUCKETS = (*LAYERS, "athena-results", "artifacts")
+_BUCKETS = (*LAYERS, "athena-results", "artifacts", "access-logs")
 _GONE = {"404", "NoSuchBucket", "NotFoundException", "ResourceNotFoundException"}
 _KEY_DAYS = 30
 Clients = Callable[[str], Any]

@@ -39,9 +39,9 @@ class Stack:
 
 
 def storage_stack(environment: Environment) -> Stack:
-    """Keys and buckets. The laptop serves loopback without TLS."""
-    tls = "false" if environment.is_local else "true"
-    parameters = {"Environment": environment.name, "RequireTls": tls}
+    """Keys and buckets. The laptop serves loopback without TLS, and its disk keeps no old files."""
+    strict = "false" if environment.is_local else "true"
+    parameters = {"Environment": environment.name, "RequireTls": strict, "KeepVersions": strict}
     return Stack(environment.resource("storage"), "storage.yaml", parameters)
 
 

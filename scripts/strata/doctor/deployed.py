@@ -82,7 +82,9 @@ def _bucket_faults(name: str, s3: Any) -> Iterator[str]:
     try:
         rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
         default = rules[0]["ApplyServerSideEncryptionByDefault"]
-        if default["SSEAlgorithm"] != "aws:kms" or "KMSMasterKeyID" not in default:
+        # S3 delivers access logs to buckets with its own keys only.
+        is_of_logs = name.endswith("-access-logs") and default["SSEAlgorithm"] == "AES256"
+        if not is_of_logs and "KMSMasterKeyID" not in default:
             yield f"{name} is encrypted with {default['SSEAlgorithm']}"
     except ClientError as error:
         yield _lack(error, f"{name} has no encryption of its own")
