@@ -156,7 +156,11 @@ def security_groups_name_their_peers(template: Template) -> Iterator[str]:
 
 def services_act_for_this_account_only(template: Template) -> Iterator[str]:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html."""
-    sources = {"aws:SourceAccount", "aws:SourceArn", "kms:EncryptionContext:aws:logs:arn"}
+    # Redshift names the user of its database, with the account, as the external id.
+    sources = {
+        "aws:SourceAccount", "aws:SourceArn", "kms:EncryptionContext:aws:logs:arn",
+        "sts:ExternalId",
+    }  # fmt: skip
     for name, policy in resource_policies(template):
         for statement in statements(policy):
             principal = statement["Principal"]
@@ -321,11 +325,16 @@ def what_waits_is_encrypted(template: Template) -> Iterator[str]:
             yield f"{name}: does not rotate"
 
 
-def logs_expire(template: Template) -> Iterator[str]:
-    """A log group without retention keeps everything, for ever."""
+def logs_expire_and_are_encrypted(template: Template) -> Iterator[str]:
+    """A log group without retention keeps everything, for ever; without a key it has AWS's.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    """
     for name, group in of_type(template, "AWS::Logs::LogGroup"):
         if "RetentionInDays" not in group:
-            yield name
+            yield f"{name}: never expires"
+        if "KmsKeyId" not in group:
+            yield f"{name}: not encrypted with a key of ours"
 
 
 def exports_carry_the_environment(template: Template) -> Iterator[str]:
@@ -336,10 +345,54 @@ def exports_carry_the_environment(template: Template) -> Iterator[str]:
             yield name
 
 
+def warehouses_are_closed(template: Template) -> Iterator[str]:
+    """https://docs.aws.amazon.com/redshift/latest/mgmt/security-network-isolation.html."""
+    for name, group in of_type(template, "AWS::RedshiftServerless::Workgroup"):
+        if group.get("PubliclyAccessible") is not False or not group.get("SubnetIds"):
+            yield f"{name}: public"
+        if group.get("EnhancedVpcRouting") is not True:
+            yield f"{name}: its traffic leaves the network"
+        if "MaxCapacity" not in group:
+            yield f"{name}: grows without end"
+        if {"ParameterKey": "require_ssl", "ParameterValue": "true"} not in group.get(
+            "ConfigParameters", []
+        ):
+            yield f"{name}: without TLS"
+    for name, space in of_type(template, "AWS::RedshiftServerless::Namespace"):
+        if "KmsKeyId" not in space or "AdminPasswordSecretKmsKeyId" not in space:
+            yield f"{name}: not encrypted with a key of ours"
+        if space.get("ManageAdminPassword") is not True or "AdminUserPassword" in space:
+            yield f"{name}: somebody knows its password"
+        if set(space.get("LogExports", [])) != {"connectionlog", "useractivitylog", "userlog"}:
+            yield f"{name}: nobody knows who did what"
+
+
+def tools_read_as_a_reader(template: Template) -> Iterator[str]:
+    """With a reader's role and workgroup, and without a copy that Lake Formation is not asked about."""
+    role = {"Fn::ImportValue": {"Fn::Sub": "strata-${Environment}-reader-${Reader}"}}
+    for name, space in of_type(template, "AWS::RedshiftServerless::Namespace"):
+        if space.get("IamRoles") != [role] or space.get("DefaultIamRoleArn") != role:
+            yield f"{name}: has other rights"
+    for name, source in of_type(template, "AWS::QuickSight::DataSource"):
+        found = source["DataSourceParameters"]["AthenaParameters"]
+        if found != {"WorkGroup": {"Fn::Sub": "strata-${Reader}"}, "RoleArn": role}:
+            yield f"{name}: does not read as a reader"
+        yield from (f"{name}: changes" for grant in source["Permissions"] if _changes(grant))
+    for name, data in of_type(template, "AWS::QuickSight::DataSet"):
+        if data.get("ImportMode") != "DIRECT_QUERY":
+            yield f"{name}: a copy in SPICE"
+        yield from (f"{name}: changes" for grant in data["Permissions"] if _changes(grant))
+
+
+def _changes(grant: dict[str, Any]) -> bool:
+    return any(re.search(r":(Update|Delete|Create|Put)", action) for action in grant["Actions"])
+
+
 RULES: list[Rule] = [
     no_way_to_the_internet, security_groups_name_their_peers, services_act_for_this_account_only,
     grants_name_actions_and_resources, resource_grants_name_principals,
     endpoints_let_this_account_through_only, stores_are_retained, buckets_are_encrypted_and_closed,
     writes_take_the_key_of_the_bucket, buckets_are_owned_logged_and_swept,
-    what_waits_is_encrypted, logs_expire, exports_carry_the_environment,
+    warehouses_are_closed, tools_read_as_a_reader,
+    what_waits_is_encrypted, logs_expire_and_are_encrypted, exports_carry_the_environment,
 ]  # fmt: skip

@@ -143,9 +143,7 @@ def test_one_at_a_time_stopped_and_told(lakehouse: Lakehouse, project: str) -> N
      "{version: 0.2, artifacts: {files: ['*']}, phases: {build: {commands: ['true']}}}",
      "{version: 0.2, env: {secrets-manager: {A: b}}, phases: {build: {commands: ['true']}}}"],
 )  # fmt: skip
-def test_what_is_not_served_is_refused(
-    lakehouse: Lakehouse, project: str, buildspec: str
-) -> None:
+def test_what_is_not_served_is_refused(lakehouse: Lakehouse, project: str, buildspec: str) -> None:
     codebuild = lakehouse.client("codebuild")
     source = codebuild.batch_get_projects(names=["try"])["projects"][0]["source"]
     with pytest.raises(ClientError, match="InvalidInputException.*buildspec"):

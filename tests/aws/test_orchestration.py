@@ -171,9 +171,7 @@ def test_a_schedule_starts_what_is_deployed(lakehouse: Lakehouse) -> None:
 @pytest.mark.slow
 def test_what_is_built_is_published_as_the_role_that_builds(lakehouse: Lakehouse) -> None:
     """No step is replaced: dbt builds a model, its tests pass, consumers see it, it is maintained."""
-    found = executed(
-        "--maintain", "--select", "dim_date", "--indirect-selection", "cautious"
-    )
+    found = executed("--maintain", "--select", "dim_date", "--indirect-selection", "cautious")
     assert (found["status"], found["step"]) == ("SUCCEEDED", "Maintain"), found["log"]
     rows = strata("query", "select count(*) as days from serving.dim_date", "--json")
     # Twenty years of 365 days, and the five leap days of 2012, 2016, 2020, 2024 and 2028.

@@ -18,16 +18,21 @@ from tests.template_rules import (
     endpoints_let_this_account_through_only,
     exports_carry_the_environment,
     grants_name_actions_and_resources,
+    identity_policies,
     imports,
+    listed,
     load,
     log_buckets,
-    logs_expire,
+    logs_expire_and_are_encrypted,
     no_way_to_the_internet,
     of_type,
     resource_grants_name_principals,
     security_groups_name_their_peers,
     services_act_for_this_account_only,
+    statements,
     stores_are_retained,
+    tools_read_as_a_reader,
+    warehouses_are_closed,
     what_waits_is_encrypted,
     writes_take_the_key_of_the_bucket,
 )
@@ -35,6 +40,7 @@ from tests.template_rules import (
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 TEMPLATES = {path.name: load(path) for path in sorted(INFRA.glob("*.yaml"))}
 NETWORK, AUDIT, STORAGE = (TEMPLATES[f"{name}.yaml"] for name in ("network", "audit", "storage"))
+CONSUMPTION, READER = (TEMPLATES[f"{name}.yaml"] for name in ("consumption", "reader"))
 NETWORKED = TEMPLATES["ingestion.yaml"]
 ANYWHERE = {"Type": "AWS::EC2::Route", "Properties": {"DestinationCidrBlock": "0.0.0.0/0"}}
 
@@ -157,9 +163,42 @@ BROKEN: list[tuple[Rule, Template, Callable[[Template], None]]] = [
             ("LifecycleConfiguration", "Rules", 0), ("LifecycleConfiguration", "Rules", 1),
         )
     ),
+    *(
+        (warehouses_are_closed, CONSUMPTION, drop("Workgroup", "Properties", name))
+        for name in ("PubliclyAccessible", "EnhancedVpcRouting", "MaxCapacity", "ConfigParameters")
+    ),
+    *(
+        (warehouses_are_closed, CONSUMPTION, drop("Namespace", "Properties", name))
+        for name in ("KmsKeyId", "ManageAdminPassword", "LogExports")
+    ),
+    (tools_read_as_a_reader, CONSUMPTION, drop("Namespace", "Properties", "IamRoles")),
+    (
+        tools_read_as_a_reader,
+        CONSUMPTION,
+        put("DataSource", "Properties", "DataSourceParameters", "AthenaParameters", "WorkGroup",
+            value="strata"),
+    ),
+    (
+        tools_read_as_a_reader,
+        CONSUMPTION,
+        put("PublishedColumns", "Properties", "ImportMode", value="SPICE"),
+    ),
+    (
+        tools_read_as_a_reader,
+        CONSUMPTION,
+        put("DataSource", "Properties", "Permissions", 0, "Actions",
+            value=["quicksight:UpdateDataSource"]),
+    ),
+    (
+        services_act_for_this_account_only,
+        READER,
+        drop("Role", "Properties", "AssumeRolePolicyDocument", "Statement", 1, "Fn::If", 1,
+             "Condition"),
+    ),
     (what_waits_is_encrypted, AUDIT, drop("Trail", "Properties", "KMSKeyId")),
     (what_waits_is_encrypted, AUDIT, drop("AuditKey", "Properties", "EnableKeyRotation")),
-    (logs_expire, AUDIT, drop("TrailLogs", "Properties", "RetentionInDays")),
+    (logs_expire_and_are_encrypted, AUDIT, drop("TrailLogs", "Properties", "RetentionInDays")),
+    (logs_expire_and_are_encrypted, AUDIT, drop("TrailLogs", "Properties", "KmsKeyId")),
     (exports_carry_the_environment, AUDIT, _export_without_environment),
 ]  # fmt: skip
 
@@ -199,6 +238,18 @@ def test_what_a_template_imports_another_exports() -> None:
     imported = {name for template in TEMPLATES.values() for name in imports(template)}
     assert "strata-${Environment}-connection" in imported
     assert imported <= exported
+
+
+def test_a_reader_has_no_right_in_the_buckets_of_data() -> None:
+    """So that Lake Formation decides what Redshift and QuickSight read with its role, too."""
+    granted = [
+        str(statement["Resource"])
+        for _, policy in identity_policies(READER)
+        for statement in statements(policy)
+        if any(action.startswith("s3:") for action in listed(statement["Action"]))
+    ]
+    assert granted
+    assert all("-athena-results" in resource for resource in granted)
 
 
 def test_the_jobs_of_an_environment_with_a_network_run_in_it() -> None:

@@ -24,8 +24,8 @@ WORKFLOWS = {
 }
 JOBS = [(name, job, body) for name, flow in WORKFLOWS.items() for job, body in flow["jobs"].items()]
 OIDC = load(PROJECT / "infra" / "github_oidc.yaml")
-#: Deployed by people: the network, and what docs/sources.md offers beside the declared sources.
-BY_HAND = {"network.yaml", "saas_flow.yaml", "crawler.yaml", "github_oidc.yaml"}
+#: Deployed by people: the network, Redshift and QuickSight, and what docs/sources.md offers beside the declared sources.
+BY_HAND = {"network.yaml", "consumption.yaml", "saas_flow.yaml", "crawler.yaml", "github_oidc.yaml"}
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -160,7 +160,7 @@ WITHOUT_HANDLERS = {
     "AWS::LakeFormation::Resource": {
         "create": {"permissions": ["lakeformation:RegisterResource"]},
         "delete": {"permissions": ["lakeformation:DeregisterResource"]},
-    }
+    },
 }
 
 

@@ -12,7 +12,18 @@ from rich.markup import escape
 
 from local_aws.settings import Settings
 from strata import console, dbt, docs, doctor, faults, query
-from strata.cli import catalog, deploy, destroy, govern, ingest, local, monitor, operate, orchestrate
+from strata.cli import (
+    catalog,
+    consumption,
+    deploy,
+    destroy,
+    govern,
+    ingest,
+    local,
+    monitor,
+    operate,
+    orchestrate,
+)
 from strata.cli.common import AsJson, Env, ready
 from strata.environment import acting_as, build_role, client, shell_exports
 from strata.errors import StrataError
@@ -33,6 +44,7 @@ app.add_typer(local.app, name="local")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(govern.app, name="govern")
+app.add_typer(consumption.app, name="consumption")
 app.add_typer(operate.maintain_app, name="maintain")
 app.add_typer(orchestrate.app, name="orchestrate")
 app.command("deploy")(deploy.deploy)

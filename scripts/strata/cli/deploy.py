@@ -18,7 +18,16 @@ from strata.catalog.plan import make_plan
 from strata.cli.catalog import apply_catalog, as_json_data, print_plan
 from strata.cli.common import AsJson, Env, declared_sources, ready
 from strata.cli.govern import apply_governance, planned
-from strata.deploy import change_sets, code, drift, inventory, operations, order, stacks
+from strata.deploy import (
+    change_sets,
+    code,
+    consumption,
+    drift,
+    inventory,
+    operations,
+    order,
+    stacks,
+)
 from strata.deploy.change_sets import Plan
 from strata.environment import Environment, client
 from strata.errors import StrataError
@@ -45,7 +54,8 @@ def deploy(
     or was killed goes on where it was when it is run again.
 
     In an account STRATA_NETWORK=on runs the jobs in a VPC without a way to the internet, and
-    STRATA_AUDIT=off leaves out the audit trail (docs/deploy.md).
+    STRATA_AUDIT=off leaves out the audit trail; STRATA_REDSHIFT=on and STRATA_QUICKSIGHT=<arn> let
+    them read what is published (docs/deploy.md).
 
     Exit codes: 0 done or nothing to do, 1 failed or declined, 2 there are changes (--plan) or
     drift (--drift).
@@ -88,6 +98,9 @@ def deploy_all(
         _bring([storage], plans, environment)
         code.upload(artifacts, environment.bucket("artifacts"), client("s3"))
         _bring(shared, plans, environment)
+        if consumption.has_redshift(environment):
+            hours = consumption.keep_limit(environment, client("redshift-serverless"))
+            console.done(f"Redshift: at most {hours} RPU hours a day")
         # Firehose reads the Glue tables of the sources that it converts.
         apply_catalog(sources, environment, allow_breaking=False)
         apply_governance(environment, quiet=True)

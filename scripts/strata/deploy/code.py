@@ -66,7 +66,9 @@ def pack_project(project: Path = PROJECT) -> bytes:
 
 def _files_of(project: Path) -> Iterator[Path]:
     for part in _PROJECT:
-        found = sorted((project / part).rglob("*")) if (project / part).is_dir() else [project / part]
+        found = (
+            sorted((project / part).rglob("*")) if (project / part).is_dir() else [project / part]
+        )
         yield from (f for f in found if f.is_file() and "__pycache__" not in f.parts)
 
 

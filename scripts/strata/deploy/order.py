@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from strata.declarations import Source
-from strata.deploy import cdc, stacks
+from strata.deploy import cdc, consumption, stacks
 from strata.deploy.code import Artifacts
 from strata.deploy.stacks import Stack
 from strata.environment import Environment, client
@@ -21,7 +21,8 @@ def shared(environment: Environment, artifacts: Artifacts) -> list[Stack]:
         found.append(stacks.audit_stack(environment))
     found.append(governance_stack(environment))
     found.append(stacks.orchestration_stack(environment, artifacts))
-    return [*found, *reader_stacks(readers(), environment)]
+    found += reader_stacks(readers(), environment)
+    return found + consumption.consumption_stacks(environment)
 
 
 def of_sources(

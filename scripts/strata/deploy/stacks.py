@@ -47,7 +47,7 @@ def storage_stack(environment: Environment) -> Stack:
 
 def has_network(environment: Environment) -> bool:
     """Whether the jobs run in a VPC of their own: `STRATA_NETWORK=on`, and never on the laptop."""
-    return not environment.is_local and _is_on("STRATA_NETWORK", default="off")
+    return not environment.is_local and is_on("STRATA_NETWORK", default="off")
 
 
 def network_stack(environment: Environment, ec2: Any) -> Stack:
@@ -72,7 +72,7 @@ def network_stack(environment: Environment, ec2: Any) -> Stack:
 
 def has_audit(environment: Environment) -> bool:
     """Whether the lake has an audit trail: unless `STRATA_AUDIT=off`, but never on the laptop."""
-    return not environment.is_local and _is_on("STRATA_AUDIT", default="on")
+    return not environment.is_local and is_on("STRATA_AUDIT", default="on")
 
 
 def audit_stack(environment: Environment) -> Stack:
@@ -80,7 +80,8 @@ def audit_stack(environment: Environment) -> Stack:
     return Stack(environment.resource("audit"), "audit.yaml", {"Environment": environment.name})
 
 
-def _is_on(variable: str, default: str) -> bool:
+def is_on(variable: str, default: str) -> bool:
+    """Whether a variable says `on`; raises StrataError for what is neither `on` nor `off`."""
     given = os.environ.get(variable) or default
     if given not in ("on", "off"):
         raise StrataError(f"{variable} is {given!r}", f"export {variable}=on, or =off")

@@ -2,6 +2,7 @@
 
 import os
 
+from strata.deploy import consumption
 from strata.deploy.stacks import Stack
 from strata.environment import Environment
 from strata.governance.declared import Reader
@@ -15,18 +16,33 @@ def governance_stack(environment: Environment) -> Stack:
 def reader_stacks(readers: list[Reader], environment: Environment) -> list[Stack]:
     """The role and the workgroup of each reader.
 
-    `STRATA_READERS_SCAN_CUTOFF` limits the bytes that one of their queries may scan.
+    `STRATA_READERS_SCAN_CUTOFF` limits the bytes that one of their queries may scan. The role of one
+    of them may be taken by Redshift and QuickSight.
     """
+    shared = consumption.reader(environment)
     cutoff = os.environ.get("STRATA_READERS_SCAN_CUTOFF")
     given = {"ScanCutoffBytes": cutoff} if cutoff else {}
     return [
         Stack(
             environment.resource(f"reader-{reader.role}"),
             "reader.yaml",
-            {**_own(environment), "Reader": reader.role, **given},
+            {
+                **_own(environment),
+                "Reader": reader.role,
+                **given,
+                **(_consumers(environment) if reader == shared else {}),
+            },
         )
         for reader in readers
     ]
+
+
+def _consumers(environment: Environment) -> dict[str, str]:
+    wanted = {
+        "Redshift": consumption.has_redshift(environment),
+        "QuickSight": consumption.quicksight_principal(environment),
+    }
+    return {name: "on" for name, is_wanted in wanted.items() if is_wanted}
 
 
 def _own(environment: Environment) -> dict[str, str]:

@@ -122,7 +122,11 @@ def freshness(manifest: Json, athena: Any) -> list[Freshness]:
 def unready(manifest: Json, environment: Environment, client: Client) -> list[str]:
     """Why a build should wait: sources that are late, jobs whose newest run failed, events of the
     ingestion that nobody could handle."""
-    late = [one for one in freshness(manifest, client("athena")) if one.status not in ("pass", "undeclared")]
+    late = [
+        one
+        for one in freshness(manifest, client("athena"))
+        if one.status not in ("pass", "undeclared")
+    ]
     jobs = [environment.resource(name) for name in _INGESTION_JOBS]
     failed = [one for one in newest_runs(_runs_of(jobs, client("glue"))) if one.state in _FAILED]
     waiting = _messages(environment.resource("ingestion-failures"), client("sqs"))
