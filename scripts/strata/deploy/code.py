@@ -78,7 +78,8 @@ def packaged(sources: list[Source]) -> Artifacts:
     files += [(name, ".py", (_CODE / f"{name}.py").read_bytes()) for name in _SCRIPTS]
     files.append(("project", ".zip", pack_project()))
     bodies = {_key(*file): file[2] for file in files}
-    return Artifacts(*bodies, bodies=bodies)
+    code, landing, compaction, project = bodies
+    return Artifacts(code, landing, compaction, project, bodies)
 
 
 def upload(artifacts: Artifacts, bucket: str, s3: Any) -> None:

@@ -34,6 +34,9 @@ _COMMANDS = {
     "AWS::S3::Bucket": "aws s3 rb s3://{id} --force",
     "AWS::KMS::Key": f"aws kms schedule-key-deletion --pending-window-in-days {_KEY_DAYS} --key-id {{id}}",
     "AWS::SecretsManager::Secret": "aws secretsmanager delete-secret --secret-id {id}",
+    "AWS::RedshiftServerless::Namespace": (
+        "aws redshift-serverless delete-namespace --namespace-name {id}"
+    ),
     "AWS::Logs::LogGroup": "aws logs delete-log-group --log-group-name {id}",
 }
 
