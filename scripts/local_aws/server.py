@@ -71,7 +71,7 @@ def application(settings: Settings) -> Asgi:
     jobs = GlueJobs(job_state, clock.now, client, settings.endpoint, ministack.emit_event)
     triggers = GlueTriggers(job_state, clock.now, jobs, ministack.next_cron)
     permissions = Store(settings.state / "lake_formation.json")
-    governed = GovernedCatalog(catalog, permissions)
+    governed = GovernedCatalog(catalog, permissions, iam.acting)
     glue = GlueService(governed, jobs, triggers)
     athena = AthenaService(
         catalog=governed,
@@ -94,10 +94,14 @@ def application(settings: Settings) -> Asgi:
     trim = Trim(kinesis)
     mappings = LambdaStreams(
         settings.state / "lambda_streams",
-        lambda_streams.World(kinesis, functions, clock, of_role, ministack.record_metric, trim),
+        lambda_streams.World(
+            kinesis, functions, clock, of_role, iam.acting, ministack.record_metric, trim
+        ),
     )
     workers = FirehoseWorkers(
-        streams, firehose_state, firehose.World(kinesis, clock, client, functions.invoke, trim)
+        streams,
+        firehose_state,
+        firehose.World(kinesis, clock, of_role, iam.acting, functions.invoke, trim),
     )
     trim.readers = [workers, mappings]
     store = DmsStore(settings.state / "dms" / "dms.json")
@@ -157,8 +161,9 @@ def client_factory(endpoint: str) -> Any:
 
 
 def client_of_role(endpoint: str) -> Callable[[str, str], Any]:
-    """A function that gives the client of a service with the rights of a role."""
+    """A function that gives the client of a service with the rights of a role, one for each."""
 
+    @cache
     def client(role: str, service: str) -> Any:
         return boto3.Session(*ministack.act_as(role), region_name=REGION).client(
             service, endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"})

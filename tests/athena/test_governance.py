@@ -108,6 +108,8 @@ def lake(gateway: Gateway) -> Iterator[Lake]:
         Name=owner.database,
         DatabaseInput={"Name": owner.database, "CreateTableDefaultPermissions": []},
     )
+    reads = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
+    gateway.as_role("lake", {"Version": "2012-10-17", "Statement": [reads]})
     governance.register_resource(ResourceArn=f"arn:aws:s3:::{owner.bucket}", RoleArn=arn("lake"))
     govern(governance, owner.database, names)
     yield Lake(owner, reader(owner, names["clerk"]), reader(owner, names["guide"]), names)

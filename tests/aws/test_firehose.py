@@ -12,6 +12,7 @@ import signal
 import time
 import uuid
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,6 +86,22 @@ class Delivery:
         return gzip.decompress(body).decode().splitlines()
 
 
+ROLE = "firehose-test"
+
+
+def delivering_role(lakehouse: Lakehouse) -> str:
+    """The ARN of a role that may everything, as Firehose's of any name."""
+    iam = lakehouse.client("iam")
+    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    trust = {"Effect": "Allow", "Principal": {"Service": "firehose.amazonaws.com"}, "Action": "sts:AssumeRole"}  # fmt: skip  # noqa: E501
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_role_policy(RoleName=ROLE, PolicyName="own", PolicyDocument=document)
+    arn: str = iam.get_role(RoleName=ROLE)["Role"]["Arn"]
+    return arn
+
+
 @pytest.fixture
 def delivery(lakehouse: Lakehouse) -> Delivery:
     """A stream, a Lambda that does as it is told, and a Firehose between them and Bronze."""
@@ -109,7 +126,7 @@ def deliver(lakehouse: Lakehouse, seconds: int, **of_the_lambda: str) -> Deliver
     kinesis = lakehouse.client("kinesis")
     kinesis.create_stream(StreamName=name, ShardCount=1)
     stream = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
-    role = lakehouse.client("iam").get_role(RoleName="strata-local-delivery")["Role"]["Arn"]
+    role = delivering_role(lakehouse)
     lakehouse.client("firehose").create_delivery_stream(
         DeliveryStreamName=name,
         DeliveryStreamType="KinesisStreamAsSource",
@@ -211,3 +228,23 @@ def test_what_was_delivered_before_a_kill_is_not_delivered_again(delivery: Deliv
     delivery.send("Ok:after")
     delivery.pass_the_buffer()
     assert sorted(delivery.texts("data/", 2)) == ["OK:AFTER", "OK:BEFORE"]
+
+
+@pytest.mark.parametrize("action", ["kinesis:GetRecords", "lambda:InvokeFunction", "s3:PutObject"])
+def test_a_role_that_lost_a_right_delivers_nothing_and_loses_nothing(
+    delivery: Delivery, action: str
+) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/dev/controlling-access.html"""
+    iam = delivery.lakehouse.client("iam")
+    denied = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [denied]})
+    iam.put_role_policy(RoleName=ROLE, PolicyName="denied", PolicyDocument=document)
+    try:
+        delivery.send("Ok:kept")
+        delivery.pass_the_buffer()
+        time.sleep(2)
+        assert delivery.lakehouse.objects("bronze", delivery.name) == []
+    finally:
+        iam.delete_role_policy(RoleName=ROLE, PolicyName="denied")
+    delivery.pass_the_buffer()
+    assert delivery.texts("data/", 1) == ["OK:KEPT"]
