@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help setup demo numbers test test-all test-account mutants golden lint format docs slim up down \
+.PHONY: help setup demo numbers test privileges test-all test-account mutants golden lint format docs slim up down \
 	reset build conformance bench lock
 
 help: ## Show this list
@@ -62,7 +62,11 @@ docs: setup ## Make the lineage docs in site/
 	@$(STRATA) docs
 
 test: setup ## All tests that a change must pass
-	@$(BIN)/pytest -n 2 -m "not slow"
+	@rm -rf .privileges
+	@STRATA_PRIVILEGES="$(CURDIR)/.privileges" $(BIN)/pytest -n 2 -m "not slow"
+
+privileges: setup ## Compare the roles' policies with what they asked for (after make test, make demo)
+	@STRATA_PRIVILEGES="$(CURDIR)/.privileges" $(BIN)/python -m tests.privileges
 
 test-all: setup ## Also the slow tests
 	@$(BIN)/pytest -n 2
