@@ -308,6 +308,7 @@ def test_a_table_without_a_grant_is_not_there(lake: Lake) -> None:
         + "/') as select 1 as x"
     )
     assert "hidden" not in str(lake.clerk.rows("show tables"))
+    assert "hidden" not in str(lake.clerk.rows(f"show tables in {lake.owner.database}"))
     assert "Insufficient Lake Formation permission" in lake.clerk.fails("select * from hidden")
     glue = lake.clerk.aws.client("glue")
     assert "hidden" not in [

@@ -105,6 +105,7 @@ _ON_TABLE = {
     "alter_partition": ("ALTER",),
     "repair": ("ALTER",),
 }
+_CREATES = ("create_table", "create_view", "ctas")
 _CHANGES_ROWS = ("update", "delete", "merge", "optimize", "vacuum")
 
 
@@ -115,14 +116,12 @@ def check(session: Session, statement: Statement) -> None:
         return
     if statement.kind == "explain":
         check(session, statement.options["statement"])
-    if not statement.table:
+    if statement.kind not in (*_CREATES, *_ON_TABLE):
         return
     database, name = session.name(statement.table)
-    if statement.kind in ("create_table", "create_view", "ctas"):
+    if statement.kind in _CREATES:
         session.governance.require({"CREATE_TABLE"}, database)
-    if statement.kind not in _ON_TABLE:
-        return
-    for permission in _ON_TABLE[statement.kind]:
+    for permission in _ON_TABLE.get(statement.kind, ()):
         session.governance.require({permission}, database, name)
     if statement.kind in _CHANGES_ROWS:
         require_whole(session, database, name)
