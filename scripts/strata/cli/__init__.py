@@ -13,6 +13,7 @@ from rich.markup import escape
 from local_aws.settings import Settings
 from strata import console, dbt, docs, doctor, faults, query
 from strata.cli import catalog, deploy, destroy, govern, ingest, local, monitor, operate
+from strata.cli import cost as cost_command
 from strata.cli import sizing as sizing_command
 from strata.cli.common import AsJson, Env, ready
 from strata.environment import acting_as, build_role, client, shell_exports
@@ -39,6 +40,7 @@ app.command("deploy")(deploy.deploy)
 app.command("destroy")(destroy.destroy)
 app.command("publish")(operate.publish)
 app.command("restore")(operate.restore)
+app.command("cost")(cost_command.cost)
 app.command("sizing")(sizing_command.sizing)
 app.command("monitor")(monitor.monitor)
 
