@@ -71,7 +71,7 @@ def _print(
     groups: dict[str, Cost],
     days: int,
 ) -> None:
-    rows = [(build.started_at, *_cells(sum_of(of_build(queries, build)))) for build in recent]
+    rows = [(build.started_at[:19], *_cells(sum_of(of_build(queries, build)))) for build in recent]
     console.out.print(console.table("Builds", ("started", "queries", "scanned", "USD"), rows))
     priced = [
         (

@@ -79,7 +79,7 @@ def _render(screen: Screen) -> RenderableType:
             "last builds",
             ("started", "by", "seconds", "nodes", ""),
             [
-                (b.started_at, f"{b.user}@{b.host}", b.seconds, _counts(b.nodes),
+                (b.started_at[:19], f"{b.user}@{b.host}", f"{b.seconds:.0f}", _counts(b.nodes),
                  _colour("success" if b.succeeded else "failed"))
                 for b in screen.builds
             ],

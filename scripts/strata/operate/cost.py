@@ -100,7 +100,7 @@ def queries_since(start: datetime, work_group: str, athena: Any) -> Iterator[Que
 def of_build(queries: Iterable[Query], build: Build) -> list[Query]:
     """The queries of dbt's nodes that were submitted while a build ran."""
     begin = datetime.fromisoformat(build.started_at)
-    end = begin + timedelta(seconds=build.seconds + 1)
+    end = begin + timedelta(seconds=build.seconds)
     return [query for query in queries if query.node and begin <= query.submitted_at <= end]
 
 
