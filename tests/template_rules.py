@@ -17,7 +17,9 @@ Rule = Callable[[Template], Iterator[str]]
 # function's role; that iam:PassRole cannot cross accounts protects these roles.
 WITHOUT_SOURCE = {"lambda.amazonaws.com", "glue.amazonaws.com"}
 # The Service Authorization Reference lists no resource type for these.
-WITHOUT_RESOURCE = re.compile(r"ec2:Describe[A-Za-z]+|cloudwatch:PutMetricData")
+WITHOUT_RESOURCE = re.compile(
+    r"ec2:Describe[A-Za-z]+|cloudwatch:PutMetricData|glue:GetSecurityConfiguration"
+)
 WAYS_OUT = {
     "AWS::EC2::CarrierGateway", "AWS::EC2::EIP", "AWS::EC2::EgressOnlyInternetGateway",
     "AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::TransitGatewayAttachment",

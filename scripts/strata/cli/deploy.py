@@ -17,7 +17,7 @@ def deploy_all(environment: Environment, sources: list[declarations.Source]) -> 
     if stacks.has_network(environment):
         deploy(stacks.network_stack(environment, client("ec2")))
     artifacts = code.upload(sources, environment.bucket("artifacts"), client("s3"))
-    for stack in stacks.shared_stacks(environment, artifacts):
+    for stack in stacks.shared_stacks(environment, artifacts, sources):
         deploy(stack)
     if stacks.has_audit(environment):
         deploy(stacks.audit_stack(environment))

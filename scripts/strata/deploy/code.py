@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class Artifacts:
     code_key: str
     landing_script_key: str
     compaction_script_key: str
+    spark_script_key: str
 
 
 def masking_rules(sources: list[Source]) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def masking_rules(sources: list[Source]) -> dict[str, Any]:
             "file_format": source.file_format,
             "location": source.location,
             "event_time": source.event_time,
+            "spark": asdict(source.spark) if source.spark else None,
             "columns": [
                 {"name": column.name, "type": column.type, "mask": column.mask}
                 for column in source.columns
@@ -61,6 +63,7 @@ def upload(sources: list[Source], bucket: str, s3: Any) -> Artifacts:
         code_key=_upload(s3, bucket, "aws_code", ".zip", pack(sources)),
         landing_script_key=script("landing_job"),
         compaction_script_key=script("compaction_job"),
+        spark_script_key=script("landing_spark_job"),
     )
 
 
