@@ -83,7 +83,7 @@ def application(settings: Settings) -> Asgi:
         firehose_state / "streams.json", clock.now, f"arn:aws:firehose:{REGION}:{ACCOUNT}"
     )
     fallback = ministack.load()
-    kinesis, functions = Streams(), Functions()
+    kinesis, functions = Streams(clock), Functions()
     of_role = client_of_role(settings.endpoint)
     trim = Trim(kinesis)
     mappings = LambdaStreams(
@@ -91,7 +91,9 @@ def application(settings: Settings) -> Asgi:
         lambda_streams.World(kinesis, functions, clock, of_role, ministack.record_metric, trim),
     )
     workers = FirehoseWorkers(
-        streams, firehose_state, firehose.World(kinesis, clock, client, functions.invoke, trim)
+        streams,
+        firehose_state,
+        firehose.World(kinesis, clock, client, functions.invoke, ministack.record_metric, trim),
     )
     trim.readers = [workers, mappings]
     store = Store(settings.state / "dms" / "dms.json")
