@@ -166,19 +166,20 @@ class Saver:
     """
 
     def __init__(self) -> None:
-        self._is_changed = True
+        self._changed: set[str] = set()
 
     def note(self, service: str, operation: str, path: str) -> None:
         """Take note of a request to MiniStack."""
-        self._is_changed |= not ministack.is_of_data(service, operation, path)
+        if not ministack.is_of_data(service, operation, path):
+            self._changed.add(service)
 
     async def run(self) -> None:
         """Save every few seconds, where there is something to save."""
         while True:
             await asyncio.sleep(_SAVE_SECONDS)
-            if self._is_changed:
-                self._is_changed = False
-                await asyncio.to_thread(ministack.save_control_plane)
+            if self._changed:
+                changed, self._changed = self._changed, set()
+                await asyncio.to_thread(ministack.save_control_plane, changed)
 
 
 def _with_background(app: Asgi, background: Any) -> Asgi:
