@@ -89,7 +89,7 @@ def application(settings: Settings) -> Asgi:
         firehose_state / "streams.json", clock.now, f"arn:aws:firehose:{REGION}:{ACCOUNT}"
     )
     fallback = ministack.load()
-    kinesis, functions = Streams(), Functions()
+    kinesis, functions = Streams(clock), Functions()
     of_role = client_of_role(settings.endpoint)
     trim = Trim(kinesis)
     mappings = LambdaStreams(
@@ -101,7 +101,9 @@ def application(settings: Settings) -> Asgi:
     workers = FirehoseWorkers(
         streams,
         firehose_state,
-        firehose.World(kinesis, clock, of_role, iam.acting, functions.invoke, trim),
+        firehose.World(
+            kinesis, clock, of_role, iam.acting, functions.invoke, ministack.record_metric, trim
+        ),
     )
     trim.readers = [workers, mappings]
     store = DmsStore(settings.state / "dms" / "dms.json")
@@ -179,20 +181,21 @@ class Saver:
     """
 
     def __init__(self, asked: iam.Record) -> None:
-        self._is_changed = True
+        self._changed: set[str] = set()
         self._asked = asked
 
     def note(self, service: str, operation: str, path: str) -> None:
         """Take note of a request to MiniStack."""
-        self._is_changed |= not ministack.is_of_data(service, operation, path)
+        if not ministack.is_of_data(service, operation, path):
+            self._changed.add(service)
 
     async def run(self) -> None:
         """Save every few seconds, where there is something to save."""
         while True:
             await asyncio.sleep(_SAVE_SECONDS)
-            if self._is_changed:
-                self._is_changed = False
-                await asyncio.to_thread(ministack.save_control_plane)
+            if self._changed:
+                changed, self._changed = self._changed, set()
+                await asyncio.to_thread(ministack.save_control_plane, changed)
             await asyncio.to_thread(self._asked.save)
 
 

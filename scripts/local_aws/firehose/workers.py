@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,14 +39,15 @@ class Source(Protocol):
 @dataclass(frozen=True)
 class World:
     """What a worker needs of this AWS: `client(role, service)` makes boto3 clients with the rights
-    of a role, `acting(role)` is the role for IAM, `trim(stream_arn)` drops what all readers have done
-    with."""
+    of a role, `acting(role)` is the role for IAM, `measure(namespace, metric, dimension, value,
+    milliseconds)` keeps a metric, `trim(stream_arn)` drops what all readers have done with."""
 
     source: Source
     clock: Clock
     client: Callable[[str, str], Any]
     acting: Callable[[str], Caller]
     invoke: Invoke
+    measure: Callable[[str, str, str, str, float], None]
     trim: Callable[[str], None]
 
 
@@ -156,10 +158,22 @@ class Worker(threading.Thread):
         read = []
         for shard in self._world.source.shards(self._arn):
             after = done.get(shard, "")
-            for found in self._world.source.records(self._arn, shard, after, _READ_LIMIT):
-                read.append(self._record(shard, found))
-                done[shard] = found["SequenceNumber"]
+            found = self._world.source.records(self._arn, shard, after, _READ_LIMIT)
+            if found:
+                read += [self._record(shard, record) for record in found]
+                done[shard] = found[-1]["SequenceNumber"]
+                self._measure(found[-1])
         return read
+
+    def _measure(self, last: Json) -> None:
+        """How old what was just read is, on the machine's clock: one that leaps makes nothing late.
+
+        https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html
+        """
+        age = max(time.time() - last["ApproximateArrivalTimestamp"], 0) * 1000
+        stream = self._arn.rpartition("/")[2]
+        metric = "GetRecords.IteratorAgeMilliseconds"
+        self._world.measure("AWS/Kinesis", metric, "StreamName", stream, age)
 
     def _record(self, shard: str, found: Json) -> Record:
         sent_at = datetime.fromtimestamp(found["ApproximateArrivalTimestamp"], UTC)

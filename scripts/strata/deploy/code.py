@@ -5,14 +5,14 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from strata.declarations import Source
 
 _CODE = Path(__file__).resolve().parents[2] / "aws_code"
-_SCRIPTS = ("landing_job", "compaction_job")
+_SCRIPTS = ("landing_job", "compaction_job", "landing_spark_job")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip's bytes depend on its content alone
 
 
@@ -23,6 +23,7 @@ class Artifacts:
     code_key: str
     landing_script_key: str
     compaction_script_key: str
+    spark_script_key: str
     bodies: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
@@ -34,6 +35,7 @@ def masking_rules(sources: list[Source]) -> dict[str, Any]:
             "file_format": source.file_format,
             "location": source.location,
             "event_time": source.event_time,
+            "spark": asdict(source.spark) if source.spark else None,
             "columns": [
                 {"name": column.name, "type": column.type, "mask": column.mask}
                 for column in source.columns
@@ -59,8 +61,8 @@ def packaged(sources: list[Source]) -> Artifacts:
     files = [("aws_code", ".zip", pack(sources))]
     files += [(name, ".py", (_CODE / f"{name}.py").read_bytes()) for name in _SCRIPTS]
     bodies = {_key(*file): file[2] for file in files}
-    code_key, landing_key, compaction_key = bodies
-    return Artifacts(code_key, landing_key, compaction_key, bodies)
+    code_key, landing_key, compaction_key, spark_key = bodies
+    return Artifacts(code_key, landing_key, compaction_key, spark_key, bodies)
 
 
 def upload(artifacts: Artifacts, bucket: str, s3: Any) -> None:
