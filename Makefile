@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help setup demo numbers test test-all test-account mutants golden lint format docs slim up down \
+.PHONY: help setup demo numbers test privileges rehearse test-all test-account mutants golden lint format docs slim up down \
 	reset build conformance bench lock
 
 help: ## Show this list
@@ -62,7 +62,11 @@ docs: setup ## Make the lineage docs in site/
 	@$(STRATA) docs
 
 test: setup ## All tests that a change must pass
-	@$(BIN)/pytest -n 2 -m "not slow"
+	@rm -rf .privileges
+	@STRATA_PRIVILEGES="$(CURDIR)/.privileges" $(BIN)/pytest -n 2 -m "not slow"
+
+privileges: setup ## Compare the roles' policies with what they asked for (after make test, make demo)
+	@STRATA_PRIVILEGES="$(CURDIR)/.privileges" $(BIN)/python -m tests.privileges
 
 test-all: setup ## Also the slow tests
 	@$(BIN)/pytest -n 2
@@ -71,6 +75,9 @@ test-account: setup ## Make, try and destroy a scratch environment in your accou
 	@test -n "$(ENV)" || { echo "error: no environment is named"; \
 		echo "do: make test-account ENV=scratch, with AWS_PROFILE and AWS_REGION set"; exit 1; }
 	@STRATA_ACCOUNT_TESTS=1 STRATA_ENV="$(ENV)" $(BIN)/pytest -v tests/account
+
+rehearse: setup ## Break the lakehouse in each way of docs/disaster_recovery.md and bring it back (after make demo)
+	@$(BIN)/python -m tests.recovery
 
 mutants: setup ## Plant faults in the models' outputs: their tests must catch 95 % (after make demo)
 	@$(BIN)/python -m tests.mutants

@@ -142,7 +142,7 @@ keyed as (
         {%- else %}
         coalesce({{ event_time }}, _arrived_at) as _occurred_at,
         {%- endif %}
-        lower(to_hex(md5(to_utf8({{ joined(columns) }})))) as _content_hash
+        {{ content_hash(columns) }} as _content_hash
     from checked
 
 ),
@@ -194,6 +194,17 @@ select * from final
         {%- do texts.append("coalesce(cast(" ~ column ~ " as varchar), '~')") -%}
     {%- endfor -%}
     {{ return(texts | join(" || '|' || ")) }}
+{%- endmacro -%}
+
+
+{#- The hash of what columns say. A null says nothing: a column that is added later leaves the hash of
+    the records before it as it was. -#}
+{%- macro content_hash(columns) -%}
+    {%- set texts = [] -%}
+    {%- for column in columns -%}
+        {%- do texts.append("coalesce('|" ~ column ~ "=' || cast(" ~ column ~ " as varchar), '')") -%}
+    {%- endfor -%}
+    {{ return('lower(to_hex(md5(to_utf8(' ~ texts | join(' || ') ~ '))))') }}
 {%- endmacro -%}
 
 

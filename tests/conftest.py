@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,7 @@ def start(state: Path) -> Iterator[Lakehouse]:
         yield Lakehouse(settings, environment, sources)
     finally:
         local.down(settings)
+        keep_privileges(state)
         os.environ.clear()
         os.environ.update(before)
         boto3.setup_default_session()
@@ -104,6 +106,15 @@ def deploy_stack(stack: Stack, lakehouse: Lakehouse) -> str:
     cloudformation = lakehouse.client("cloudformation")
     plan = change_sets.make(stack, "the tests", cloudformation, print)
     return operations.execute(plan, cloudformation, lambda event: None) if plan else "unchanged"
+
+
+def keep_privileges(state: Path) -> None:
+    """Keep what roles asked of IAM, for `make privileges`, where `STRATA_PRIVILEGES` says."""
+    folder = os.environ.get("STRATA_PRIVILEGES")
+    record = state / "control" / "asked_of_iam.json"
+    if folder and record.exists():
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(record, Path(folder) / f"{uuid.uuid4().hex}.json")
 
 
 def wait(found: Callable[[], Any], seconds: float = 40) -> Any:

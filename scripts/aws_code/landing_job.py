@@ -61,8 +61,22 @@ class Job:
 
 def main(argv: list[str]) -> None:
     """Carry all waiting files of one source and print what was done to each."""
-    arguments = dict(zip(argv[::2], argv[1::2]))
-    job = Job(
+    arguments = arguments_of(argv)
+    job = job_of(arguments)
+    told = (arguments["--JOB_NAME"], job.source.name, boto3.client("glue"))
+    with job_metrics.elapsed_told(*told, boto3.client("cloudwatch")):
+        for key in sorted(waiting(job)):
+            print(json.dumps(carry(job, key)))
+
+
+def arguments_of(argv: list[str]) -> dict[str, str]:
+    """The arguments of a run by their names; Glue gives some of its own without a value."""
+    return {name: value for name, value in zip(argv, argv[1:]) if name.startswith("--")}
+
+
+def job_of(arguments: dict[str, str]) -> Job:
+    """What a run with these arguments works with."""
+    return Job(
         source=rules.packed()[arguments["--source"]],
         landing_bucket=arguments["--landing_bucket"],
         bronze_bucket=arguments["--bronze_bucket"],
@@ -73,10 +87,6 @@ def main(argv: list[str]) -> None:
         last=_day(arguments.get("--to")),
         is_redrive=arguments.get("--redrive") == "true",
     )
-    told = (arguments["--JOB_NAME"], job.source.name, boto3.client("glue"))
-    with job_metrics.elapsed_told(*told, boto3.client("cloudwatch")):
-        for key in sorted(_waiting(job)):
-            print(json.dumps(carry(job, key)))
 
 
 def carry(job: Job, key: str) -> Json:
@@ -196,11 +206,11 @@ def _window(job: Job) -> str:
     return f"_{job.first or ''}_{job.last or ''}" if job.first or job.last else ""
 
 
-def _waiting(job: Job) -> Iterator[str]:
+def waiting(job: Job) -> dict[str, int]:
+    """The keys of the files that wait, with their sizes."""
     bucket, prefix = job.inbox
     pages = job.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    for page in pages:
-        yield from (item["Key"] for item in page.get("Contents", []))
+    return {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
 
 
 def _run_start(job_name: str, run_id: str) -> datetime:

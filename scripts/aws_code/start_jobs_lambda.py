@@ -38,14 +38,28 @@ def handler(event: Json, context: Any) -> Json:
     """
     glue = boto3.client("glue")
     again: list[Json] = []
-    for source, messages in arrived(event, _sources()).items():
+    sources = _sources()
+    for name, messages in arrived(event, sources).items():
         try:
-            glue.start_job_run(JobName=os.environ["LANDING_JOB"], Arguments={"--source": source})
+            glue.start_job_run(**_run(sources[name]))
         except glue.exceptions.ClientError as error:
             if error.response["Error"]["Code"] not in _BUSY:
                 raise
             again += [{"itemIdentifier": message} for message in messages]
     return {"batchItemFailures": again}
+
+
+def _run(source: rules.Source) -> Json:
+    """The run that carries a source: the Python-shell job's, or the Spark job's with its workers."""
+    arguments = {"--source": source.name}
+    if not source.spark:
+        return {"JobName": os.environ["LANDING_JOB"], "Arguments": arguments}
+    return {
+        "JobName": os.environ["LANDING_SPARK_JOB"],
+        "Arguments": arguments,
+        "WorkerType": source.spark["worker_type"],
+        "NumberOfWorkers": source.spark["workers"],
+    }
 
 
 def arrived(event: Json, sources: dict[str, rules.Source]) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -10,7 +11,7 @@ from urllib.parse import parse_qs, quote
 from local_aws.caller import Account, Caller
 from local_aws.errors import AwsError
 from local_aws.files import write_atomically
-from local_aws.ministack import act_for_the_account
+from local_aws.ministack import act_as, act_for_the_account
 from local_aws.settings import REGION
 
 _WITH_KEY = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
@@ -56,12 +57,20 @@ class IamCaller:
         """Raise AwsError when IAM does not allow `action` on one of the `resources` (ARNs)."""
         from ministack.core import iam_evaluator
 
+        act_for_the_account()
         for resource in resources or ("*",):
             denied = iam_evaluator.enforce(
                 self._access_key, action, action.partition(":")[0], REGION, resource_arn=resource
             )
             if denied:
                 raise _refusal(denied, action, resource)
+
+
+@cache
+def acting(role: str) -> Caller:
+    """A role as a service of ours acts by it: `require` asks what the service would ask AWS for."""
+    access_key, _, _ = act_as(role)
+    return IamCaller(access_key, role)
 
 
 def identify(scope: Mapping[str, Any], headers: Mapping[str, bytes], body: bytes) -> Caller:

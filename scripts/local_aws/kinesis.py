@@ -5,19 +5,26 @@ A shard's records are in the order of their sequence numbers, which is that of t
 """
 
 import threading
-import time
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
+
+from local_aws.clock import Clock
 
 Json = dict[str, Any]
 
 
 class Streams:
-    """The streams, by ARN. Records are as Kinesis gives them: `Data` is base64."""
+    """The streams, by ARN. Records are as Kinesis gives them: `Data` is base64.
 
-    def __init__(self) -> None:
+    A record is gone once it is older than its stream's retention, by `clock`.
+    https://docs.aws.amazon.com/streams/latest/dev/kinesis-extended-retention.html
+    """
+
+    def __init__(self, clock: Clock) -> None:
         from ministack.services import kinesis
 
+        self._clock = clock
         self._lock = threading.Lock()
         # MiniStack's own copies every record of the stream at every request, and a trim in between
         # would be lost.
@@ -25,19 +32,21 @@ class Streams:
 
     def shards(self, arn: str) -> list[str]:
         """The shards of a stream; empty where there is none."""
-        return list(self._shards(arn))
+        return list(self._stream(arn)["shards"])
 
     def records(self, arn: str, shard: str, after: str, limit: int) -> list[Json]:
         """Up to `limit` records behind the sequence number `after`."""
+        stream = self._stream(arn)
+        self._expire(stream)
         with self._lock:
-            records = self._shards(arn)[shard]["records"]
+            records = stream["shards"][shard]["records"]
             start = _behind(records, after)
             return list(records[start : start + limit])
 
     def last(self, arn: str, shard: str) -> str:
         """The newest sequence number of a shard, empty where it has no record."""
         with self._lock:
-            records = self._shards(arn)[shard]["records"]
+            records = self._stream(arn)["shards"][shard]["records"]
             return records[-1]["SequenceNumber"] if records else ""
 
     def trim(self, arn: str, done: dict[str, str]) -> None:
@@ -47,25 +56,27 @@ class Streams:
         """
         with self._lock:
             for shard, sequence in done.items():
-                records = self._shards(arn)[shard]["records"]
+                records = self._stream(arn)["shards"][shard]["records"]
                 del records[: _behind(records, sequence)]
 
     def _expire(self, stream: Json) -> None:
-        horizon = time.time() - stream["RetentionPeriodHours"] * 3600
+        horizon = self._clock.now() - timedelta(hours=stream["RetentionPeriodHours"])
         with self._lock:
             for shard in stream["shards"].values():
                 records = shard["records"]
-                if records and records[0]["ApproximateArrivalTimestamp"] < horizon:
-                    del records[: bisect_left(records, horizon, key=_arrival)]
+                kept = (n for n, record in enumerate(records) if self._arrival(record) >= horizon)
+                del records[: next(kept, len(records))]
 
-    def _shards(self, arn: str) -> Json:
+    def _arrival(self, record: Json) -> datetime:
+        return self._clock.at(datetime.fromtimestamp(record["ApproximateArrivalTimestamp"], UTC))
+
+    def _stream(self, arn: str) -> Json:
+        """A stream as MiniStack keeps it; one without shards where there is none."""
         from ministack.services import kinesis
 
-        for stream in list(kinesis._streams._data.values()):
-            if stream["StreamARN"] == arn:
-                shards: Json = stream["shards"]
-                return shards
-        return {}
+        every = list(kinesis._streams._data.values())
+        none: Json = {"shards": {}, "RetentionPeriodHours": 24}
+        return next((stream for stream in every if stream["StreamARN"] == arn), none)
 
 
 class Reader(Protocol):
@@ -95,8 +106,3 @@ class Trim:
 def _behind(records: list[Json], sequence: str) -> int:
     """The place of the first record behind a sequence number."""
     return bisect_right(records, sequence, key=lambda record: record["SequenceNumber"])
-
-
-def _arrival(record: Json) -> float:
-    arrived: float = record["ApproximateArrivalTimestamp"]
-    return arrived

@@ -17,6 +17,7 @@ from local_aws.settings import ACCOUNT, REGION, ROOT_KEY, Settings
 _OF_ONE_METRIC = (
     "Namespace", "MetricName", "Dimensions", "Period", "Statistic", "ExtendedStatistic", "Unit",
 )  # fmt: skip
+_STACKS = "cloudformation"
 _OF_RECORDS = {"GetRecords", "GetShardIterator", "ListShards", "PutRecord", "PutRecords"}
 
 
@@ -65,8 +66,11 @@ def is_of_data(service: str, operation: str, path: str) -> bool:
     return service in ("sts", "monitoring") or operation in _OF_RECORDS
 
 
-def save_control_plane() -> None:
+def save_control_plane(changed: set[str]) -> None:
     """Write what MiniStack keeps in memory to disk (it does so itself only on SIGTERM).
+
+    `changed` has the services that were asked something since the last time: the stacks, which are
+    most of the text, change by CloudFormation's own requests alone.
 
     Without the records of the streams: they are most of the memory, and a producer that was not
     told of their delivery sends them again.
@@ -77,6 +81,8 @@ def save_control_plane() -> None:
     states = app._build_persistence_save_dict()
     if "kinesis" in states:
         states["kinesis"] = _kinesis_without_records
+    if _STACKS not in changed:
+        states.pop(_STACKS, None)
     persistence.save_all(states)
 
 

@@ -75,7 +75,7 @@ def application(settings: Settings) -> Asgi:
     jobs = GlueJobs(job_state, clock.now, client, settings.endpoint, ministack.emit_event)
     triggers = GlueTriggers(job_state, clock.now, jobs, ministack.next_cron)
     permissions = Store(settings.state / "lake_formation.json")
-    governed = GovernedCatalog(catalog, permissions)
+    governed = GovernedCatalog(catalog, permissions, iam.acting)
     glue = GlueService(governed, jobs, triggers)
     athena = AthenaService(
         catalog=governed,
@@ -93,15 +93,21 @@ def application(settings: Settings) -> Asgi:
         firehose_state / "streams.json", clock.now, f"arn:aws:firehose:{REGION}:{ACCOUNT}"
     )
     fallback = ministack.load()
-    kinesis, functions = Streams(), Functions()
+    kinesis, functions = Streams(clock), Functions()
     of_role = client_of_role(settings.endpoint)
     trim = Trim(kinesis)
     mappings = LambdaStreams(
         settings.state / "lambda_streams",
-        lambda_streams.World(kinesis, functions, clock, of_role, ministack.record_metric, trim),
+        lambda_streams.World(
+            kinesis, functions, clock, of_role, iam.acting, ministack.record_metric, trim
+        ),
     )
     workers = FirehoseWorkers(
-        streams, firehose_state, firehose.World(kinesis, clock, client, functions.invoke, trim)
+        streams,
+        firehose_state,
+        firehose.World(
+            kinesis, clock, of_role, iam.acting, functions.invoke, ministack.record_metric, trim
+        ),
     )
     trim.readers = [workers, mappings]
     store = DmsStore(settings.state / "dms" / "dms.json")
@@ -167,8 +173,9 @@ def client_factory(endpoint: str) -> Any:
 
 
 def client_of_role(endpoint: str) -> Callable[[str, str], Any]:
-    """A function that gives the client of a service with the rights of a role."""
+    """A function that gives the client of a service with the rights of a role, one for each."""
 
+    @cache
     def client(role: str, service: str) -> Any:
         return boto3.Session(*ministack.act_as(role), region_name=REGION).client(
             service, endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"})
@@ -184,20 +191,21 @@ class Saver:
     """
 
     def __init__(self, asked: iam.Record) -> None:
-        self._is_changed = True
+        self._changed: set[str] = set()
         self._asked = asked
 
     def note(self, service: str, operation: str, path: str) -> None:
         """Take note of a request to MiniStack."""
-        self._is_changed |= not ministack.is_of_data(service, operation, path)
+        if not ministack.is_of_data(service, operation, path):
+            self._changed.add(service)
 
     async def run(self) -> None:
         """Save every few seconds, where there is something to save."""
         while True:
             await asyncio.sleep(_SAVE_SECONDS)
-            if self._is_changed:
-                self._is_changed = False
-                await asyncio.to_thread(ministack.save_control_plane)
+            if self._changed:
+                changed, self._changed = self._changed, set()
+                await asyncio.to_thread(ministack.save_control_plane, changed)
             await asyncio.to_thread(self._asked.save)
 
 

@@ -65,6 +65,11 @@ def last_manifest(project: Path = PROJECT) -> Json:
     return loaded
 
 
+def declared_in(node: Json) -> str:
+    """The YAML file that says what a node of a manifest is, or the file that it is."""
+    return str((node.get("patch_path") or node["original_file_path"]).rpartition("://")[2])
+
+
 def _declarations_digest(project: Path) -> str:
     files = [project / "dbt_project.yml", *sorted((project / "models").rglob("*.y*ml"))]
     digest = hashlib.sha256()

@@ -16,6 +16,12 @@ ENGINES = (
     "postgres", "aurora-postgresql", "mysql", "mariadb", "aurora", "sqlserver",
 )  # fmt: skip
 CHANGE_FILES = ("csv", "parquet")
+JOB_ENGINES = ("python-shell", "spark")
+# https://docs.aws.amazon.com/glue/latest/dg/worker-types.html
+WORKER_TYPES = (
+    "G.1X", "G.2X", "G.4X", "G.8X", "G.12X", "G.16X", "R.1X", "R.2X", "R.4X", "R.8X",
+)  # fmt: skip
+_FEWEST_WORKERS = 2
 _TYPE = re.compile(
     r"varchar|integer|bigint|double|boolean|date|timestamp|decimal\(\d{1,2},\s*\d{1,2}\)"
 )
@@ -52,13 +58,22 @@ class Capture:
 
 
 @dataclass(frozen=True)
+class Spark:
+    """The Glue Spark workers that carry a `batch` source: their type and how many they are."""
+
+    worker_type: str
+    workers: int
+
+
+@dataclass(frozen=True)
 class Source:
     """A declared source table; `name` is `<system>.<table>`, `file` the YAML that declares it.
 
     A stream with a `kafka_topic` comes from Amazon MSK instead of a Kinesis stream of its own. Its
     records keep their order by `ordered_by` (by default the key); `consumer` names the stack that
     reads it in flight.
-    `capture` says how a `cdc` source is captured.
+    `capture` says how a `cdc` source is captured, `spark` which workers carry a `batch` source (None:
+    the Python-shell job does).
     """
 
     name: str
@@ -79,6 +94,7 @@ class Source:
     ordered_by: tuple[str, ...] = ()
     consumer: str | None = None
     capture: Capture = Capture()
+    spark: Spark | None = None
 
     @property
     def system(self) -> str:
@@ -156,6 +172,7 @@ def _source(node: Json) -> Source:
         ordered_by=tuple(meta.get("ordered_by") or ()),
         consumer=_consumer(meta, where),
         capture=_capture(meta.get("capture") or {}, where),
+        spark=_spark(meta, where),
     )
 
 
@@ -189,6 +206,37 @@ def _capture(given: Json, where: str) -> Capture:
             "use lower-case letters, digits and underscores",
         )
     return found
+
+
+def _spark(meta: Json, where: str) -> Spark | None:
+    engine = meta.get("engine", "python-shell")
+    if engine not in JOB_ENGINES:
+        raise StrataError(
+            f"{where}: meta.engine is {engine!r}", f"use one of {', '.join(JOB_ENGINES)}"
+        )
+    if engine != "spark":
+        stray = [member for member in ("worker_type", "workers") if member in meta]
+        if stray:
+            raise StrataError(
+                f"{where}: meta.{stray[0]} is for engine: spark", "declare the engine"
+            )
+        return None
+    if meta["ingest"] != "batch":
+        raise StrataError(
+            f"{where}: meta.engine is 'spark', and ingest {meta['ingest']!r}",
+            "Spark carries the files of ingest: batch alone",
+        )
+    kind, count = meta.get("worker_type"), meta.get("workers")
+    if kind not in WORKER_TYPES:
+        raise StrataError(
+            f"{where}: meta.worker_type is {kind!r}", f"use one of {', '.join(WORKER_TYPES)}"
+        )
+    if type(count) is not int or count < _FEWEST_WORKERS:
+        raise StrataError(
+            f"{where}: meta.workers is {count!r}",
+            f"write a number, {_FEWEST_WORKERS} at least: one worker is the driver",
+        )
+    return Spark(kind, count)
 
 
 def _column(column: Json, where: str) -> Column:

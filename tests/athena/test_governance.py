@@ -108,6 +108,8 @@ def lake(gateway: Gateway) -> Iterator[Lake]:
         Name=owner.database,
         DatabaseInput={"Name": owner.database, "CreateTableDefaultPermissions": []},
     )
+    reads = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
+    gateway.as_role("lake", {"Version": "2012-10-17", "Statement": [reads]})
     governance.register_resource(ResourceArn=f"arn:aws:s3:::{owner.bucket}", RoleArn=arn("lake"))
     govern(governance, owner.database, names)
     yield Lake(owner, reader(owner, names["clerk"]), reader(owner, names["guide"]), names)
@@ -306,6 +308,7 @@ def test_a_table_without_a_grant_is_not_there(lake: Lake) -> None:
         + "/') as select 1 as x"
     )
     assert "hidden" not in str(lake.clerk.rows("show tables"))
+    assert "hidden" not in str(lake.clerk.rows(f"show tables in {lake.owner.database}"))
     assert "Insufficient Lake Formation permission" in lake.clerk.fails("select * from hidden")
     glue = lake.clerk.aws.client("glue")
     assert "hidden" not in [

@@ -56,10 +56,10 @@ CASES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
 def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
     """A lakehouse of which a Spark job is watched as well."""
     for found in start(tmp_path_factory.mktemp("state")):
-        artifacts = code.Artifacts("", "", "", "")
+        artifacts = code.Artifacts("", "", "", "", "")
         (stack,) = [
             stack
-            for stack in stacks.shared_stacks(found.environment, artifacts)
+            for stack in stacks.shared_stacks(found.environment, artifacts, [])
             if stack.template == "monitoring.yaml"
         ]
         watched = replace(stack, parameters={**stack.parameters, "SparkJob": SPARK_JOB})

@@ -197,4 +197,4 @@ def test_the_stack_watches_and_keeps_as_declared(lakehouse: Lakehouse) -> None:
 def test_a_consumer_without_a_template_is_named(lakehouse: Lakehouse) -> None:
     lost = replace(lakehouse.source(PAYMENTS), consumer="nobody")
     with pytest.raises(StrataError, match=r"ticketing.payments has the consumer nobody, and infra"):
-        stacks.consumer_stacks([lost], lakehouse.environment, Artifacts("a", "b", "c", "d"))
+        stacks.consumer_stacks([lost], lakehouse.environment, Artifacts("a", "b", "c", "d", "e"))

@@ -42,7 +42,7 @@ _NAMES = (f"mapped-{n}" for n in itertools.count())
 
 @pytest.fixture(scope="module")
 def role(lakehouse: Lakehouse) -> str:
-    """The function's role: it may note its calls and tell its failures, no more."""
+    """The function's role: it may read its streams, note its calls and tell its failures, no more."""
     lakehouse.client("s3").create_bucket(Bucket="calls")
     iam = lakehouse.client("iam")
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
@@ -53,6 +53,11 @@ def role(lakehouse: Lakehouse) -> str:
     allowed = [
         {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::calls/*"},
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:*:*:mapped-*"},
+        {
+            "Effect": "Allow",
+            "Action": "kinesis:*",
+            "Resource": "arn:aws:kinesis:*:*:stream/mapped-*",
+        },
     ]
     policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
     iam.put_role_policy(RoleName="mapped", PolicyName="own", PolicyDocument=policy)

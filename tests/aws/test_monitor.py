@@ -112,7 +112,20 @@ def test_streams_show_how_far_their_reader_is_behind(lakehouse: Lakehouse) -> No
     assert len(streams) == sum(source.ingest == "stream" for source in lakehouse.sources)
     found = streams[name]
     assert (found.status, found.delivery, found.lag_milliseconds) == ("ACTIVE", "ACTIVE", 4500.0)
-    assert all(s.lag_milliseconds is None for s in streams.values() if s.name != name)
+    assert (found.retention_hours, found.loses_records) == (168, False)
+
+
+@pytest.mark.parametrize(("hours", "is_told"), [(83.9, False), (84.1, True)])
+def test_a_reader_that_is_half_the_retention_behind_needs_attention(
+    lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch, hours: float, is_told: bool
+) -> None:
+    """Kinesis drops at 168 hours: half of it is left to mend the reader."""
+    monkeypatch.setattr(monitor, "_lag", lambda name, cloudwatch: hours * 3_600_000)
+    screen = look(lakehouse)
+    assert {stream.loses_records for stream in screen.streams} == {is_told}
+    assert screen.needs_attention == is_told
+    shown = " ".join(CliRunner().invoke(app, ["monitor"], env={"COLUMNS": "300"}).output.split())
+    assert ("Kinesis drops records after 168 h" in shown) == is_told
 
 
 def test_job_runs_are_listed(lakehouse: Lakehouse) -> None:

@@ -158,8 +158,8 @@ def _hashed_again(model: Model, relation: str) -> str:
     """A model that computes a wrong value hashes the wrong value: the hash betrays nothing."""
     if not model.hashed:
         return relation
-    texts = [f"coalesce(cast({name} as varchar), '~')" for name in model.hashed]
-    joined = " || '|' || ".join(texts)
+    texts = [f"coalesce('|{name}=' || cast({name} as varchar), '')" for name in model.hashed]
+    joined = " || ".join(texts)
     content_hash = f"lower(to_hex(md5(to_utf8({joined}))))"
     listed = model.listed.replace('"_content_hash"', f"{content_hash} as _content_hash")
     return f"(select {listed} from {relation})"

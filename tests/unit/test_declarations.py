@@ -50,6 +50,9 @@ def test_a_good_one_is_read() -> None:
         (("external", "location"), "s3://b/a", "location is 's3://b/a'"),
         (("config", "meta", "key"), ["nope"], "key names no column"),
         (("config", "meta", "owner"), None, "meta.owner is missing"),
+        (("config", "meta", "engine"), "flink", "meta.engine is 'flink'"),
+        (("config", "meta", "engine"), "spark", "engine is 'spark', and ingest 'stream'"),
+        (("config", "meta", "workers"), 4, "meta.workers is for engine: spark"),
         (("config", "meta", "capture"), {"engine": "oracle"}, "capture.engine is 'oracle'"),
         (("config", "meta", "capture"), {"schema": "a%"}, "capture.schema is 'a%'"),
         (("config", "meta", "capture"), {"format": "csv"}, "meta.capture has ['format']"),
@@ -65,6 +68,27 @@ def test_a_bad_one_says_where_and_what(path: tuple[str, ...], value: Any, messag
         parse(node)
     assert message in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ({}, "meta.worker_type is None"),
+        ({"worker_type": "G.025X"}, "meta.worker_type is 'G.025X'"),  # streaming jobs alone
+        ({"worker_type": "G.1X"}, "meta.workers is None"),
+        ({"worker_type": "G.1X", "workers": 1}, "meta.workers is 1"),
+        ({"worker_type": "G.1X", "workers": True}, "meta.workers is True"),
+        ({"worker_type": "G.1X", "workers": "4"}, "meta.workers is '4'"),
+    ],
+)
+def test_spark_needs_workers_that_glue_has(meta: dict[str, Any], message: str) -> None:
+    node = deepcopy(NODE)
+    node["config"]["meta"] |= {"ingest": "batch", "engine": "spark", **meta}
+    with pytest.raises(StrataError, match=r"models/bronze/a.yml: source a.b") as caught:
+        parse(node)
+    assert message in caught.value.message
+    node["config"]["meta"] |= {"worker_type": "G.1X", "workers": 2}
+    assert parse(node).spark == declarations.Spark("G.1X", 2)
 
 
 def test_an_unknown_name_lists_the_names_there_are() -> None:

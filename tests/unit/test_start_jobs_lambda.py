@@ -15,9 +15,12 @@ SOURCES = rules.parse(
     {
         f"shop.{name}": {
             "ingest": ingest, "file_format": "parquet", "location": f"shop/{name}/",
-            "event_time": "at", "columns": [],
+            "event_time": "at", "columns": [], "spark": spark,
         }
-        for name, ingest in (("orders", "batch"), ("customers", "cdc"), ("clicks", "stream"))
+        for name, ingest, spark in (
+            ("orders", "batch", None), ("customers", "cdc", None), ("clicks", "stream", None),
+            ("visits", "batch", {"worker_type": "G.2X", "workers": 4}),
+        )
     }
 )  # fmt: skip
 
@@ -38,6 +41,7 @@ def glue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
         "glue", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
     monkeypatch.setenv("LANDING_JOB", "landing")
+    monkeypatch.setenv("LANDING_SPARK_JOB", "landing-spark")
     monkeypatch.setattr(start_jobs_lambda, "_sources", lambda: SOURCES)
     monkeypatch.setattr(boto3, "client", lambda service: client)
     with Stubber(client) as stubber:
@@ -54,6 +58,14 @@ def test_one_run_a_source_however_many_files(glue: Stubber) -> None:
         glue.add_response("start_job_run", {"JobRunId": "jr"}, starts(source))
     found = event("shop/orders/a.csv", "shop/customers/LOAD1.csv", "shop/orders/b c.csv")
     assert start_jobs_lambda.handler(found, None) == {"batchItemFailures": []}
+
+
+def test_spark_comes_with_the_workers_of_its_source(glue: Stubber) -> None:
+    run = {**starts("shop.visits"), "JobName": "landing-spark"}
+    glue.add_response(
+        "start_job_run", {"JobRunId": "jr"}, {**run, "WorkerType": "G.2X", "NumberOfWorkers": 4}
+    )
+    assert start_jobs_lambda.handler(event("shop/visits/a.csv"), None) == {"batchItemFailures": []}
 
 
 def test_what_is_no_file_of_a_source_starts_nothing(glue: Stubber) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import time
 from bisect import insort
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from aws_code.fraud.score import Payment, broken_rules
 KEPT_PAYMENTS, KEPT_SECONDS = 40, 60 * 24 * 3600
 
 _PASSENGERS_AT_ONCE = 100  # DynamoDB's limit of BatchGetItem and of TransactWriteItems
+_MOST_RECENT = 4_000  # passengers that are kept at hand: some tens of megabytes
 _TRIES = 5
 
 
@@ -75,20 +77,44 @@ def decide(group: Sequence[Arrival], table: str, dynamodb: Any) -> list[Decision
     for arrival in group:
         waiting.setdefault(arrival.payment.passenger_id, []).append(arrival)
     for attempt in range(_TRIES):
-        before = read(waiting, table, dynamodb)
+        before = _remembered(waiting, table, dynamodb)
         results = [scored(before[name], arrivals) for name, arrivals in waiting.items()]
         changed = [
             passenger for passenger, _ in results if passenger != before[passenger.passenger_id]
         ]
         try:
             write(changed, table, dynamodb)
+            _remember(before, changed)
             break
         except ClientError as error:
+            for name in waiting:
+                _recent.pop(name, None)
             is_stale = error.response["Error"]["Code"] == "TransactionCanceledException"
             if not is_stale or attempt == _TRIES - 1:
                 raise
             time.sleep(0.05 * 2**attempt)
     return [decision for _, decisions in results for decision in decisions]
+
+
+#: Passengers as this function last read or wrote them. One that another function has written since
+#: is found out by the revision when it is written.
+_recent: OrderedDict[str, Passenger] = OrderedDict()
+
+
+def _remembered(names: Iterable[str], table: str, dynamodb: Any) -> dict[str, Passenger]:
+    """The passengers, read unless they are at hand."""
+    found = {name: _recent[name] for name in names if name in _recent}
+    missing = [name for name in names if name not in found]
+    return {**found, **read(missing, table, dynamodb)} if missing else found
+
+
+def _remember(before: dict[str, Passenger], written: Iterable[Passenger]) -> None:
+    _recent.update(before)
+    _recent.update({p.passenger_id: replace(p, revision=p.revision + 1) for p in written})
+    for name in before:
+        _recent.move_to_end(name)
+    while len(_recent) > _MOST_RECENT:
+        _recent.popitem(last=False)
 
 
 def scored(passenger: Passenger, arrivals: Iterable[Arrival]) -> tuple[Passenger, list[Decision]]:

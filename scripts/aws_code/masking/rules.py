@@ -20,7 +20,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Source:
-    """A declared source: `name` is `<system>.<table>`, `location` its prefix in every bucket."""
+    """A declared source: `name` is `<system>.<table>`, `location` its prefix in every bucket.
+
+    `spark` has the `worker_type` and the number of `workers` of a source that Spark carries.
+    """
 
     name: str
     ingest: str
@@ -28,6 +31,7 @@ class Source:
     location: str
     event_time: str
     columns: dict[str, Column]
+    spark: dict[str, Any] | None = None
 
     @cached_property
     def has_personal_data(self) -> bool:
@@ -48,6 +52,7 @@ def parse(document: dict[str, Any]) -> dict[str, Source]:
                 column["name"]: Column(column["name"], column["type"], column.get("mask"))
                 for column in entry["columns"]
             },
+            spark=entry.get("spark"),
         )
         for name, entry in document.items()
     }

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from local_aws.caller import current
+from local_aws.caller import Caller, current
 
 from .failure import QueryFailed
 from .lake import split_uri
@@ -46,7 +46,7 @@ class Governance(Protocol):
 
     def require(self, permissions: set[str], database: str, name: str | None = None) -> None: ...
 
-    def gives_access_to(self, database: str, location: str) -> bool: ...
+    def reader_of(self, database: str, location: str) -> Caller: ...
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ class AsOwner:
     def require(self, permissions: set[str], database: str, name: str | None = None) -> None:
         return None
 
-    def gives_access_to(self, database: str, location: str) -> bool:
-        return self._governance.gives_access_to(database, location)
+    def reader_of(self, database: str, location: str) -> Caller:
+        return self._governance.reader_of(database, location)
 
 
 #: Permissions of Lake Formation, all of which a statement needs on the table that it names.
@@ -105,6 +105,7 @@ _ON_TABLE = {
     "alter_partition": ("ALTER",),
     "repair": ("ALTER",),
 }
+_CREATES = ("create_table", "create_view", "ctas")
 _CHANGES_ROWS = ("update", "delete", "merge", "optimize", "vacuum")
 
 
@@ -115,14 +116,12 @@ def check(session: Session, statement: Statement) -> None:
         return
     if statement.kind == "explain":
         check(session, statement.options["statement"])
-    if not statement.table:
+    if statement.kind not in (*_CREATES, *_ON_TABLE):
         return
     database, name = session.name(statement.table)
-    if statement.kind in ("create_table", "create_view", "ctas"):
+    if statement.kind in _CREATES:
         session.governance.require({"CREATE_TABLE"}, database)
-    if statement.kind not in _ON_TABLE:
-        return
-    for permission in _ON_TABLE[statement.kind]:
+    for permission in _ON_TABLE.get(statement.kind, ()):
         session.governance.require({permission}, database, name)
     if statement.kind in _CHANGES_ROWS:
         require_whole(session, database, name)
@@ -142,14 +141,10 @@ def require_whole(session: Session, database: str, name: str) -> None:
 
 
 def require_read(session: Session, database: str, location: str) -> None:
-    """Raise AwsError when the objects of a table may not be read: by Lake Formation where it has
-    registered them, by the caller's own rights in S3 where not."""
-    caller = current()
-    if caller.is_root:
-        return
-    if session.governance.gives_access_to(database, location):
-        caller.require("lakeformation:GetDataAccess")
+    """Raise AwsError when whoever reads a table's objects for the caller may not."""
+    reader = session.governance.reader_of(database, location)
+    if reader.is_root:
         return
     bucket, key = split_uri(location)
-    caller.require("s3:ListBucket", f"arn:aws:s3:::{bucket}")
-    caller.require("s3:GetObject", f"arn:aws:s3:::{bucket}/{key.rstrip('/')}/*")
+    reader.require("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+    reader.require("s3:GetObject", f"arn:aws:s3:::{bucket}/{key.rstrip('/')}/*")

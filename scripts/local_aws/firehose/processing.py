@@ -60,17 +60,22 @@ class Processed:
     failures: list[Failure] = field(default_factory=list)
 
 
+def lambda_settings(stream: Json) -> dict[str, str]:
+    """The parameters of the processing Lambda of a stream's S3 destination; empty for none."""
+    processing = stream["ExtendedS3DestinationConfiguration"].get("ProcessingConfiguration", {})
+    return {
+        parameter["ParameterName"]: parameter["ParameterValue"]
+        for processor in processing.get("Processors", [])
+        if processing.get("Enabled") and processor["Type"] == "Lambda"
+        for parameter in processor.get("Parameters", [])
+    }
+
+
 class Processor:
     """The processing Lambda of a stream as its S3 destination is configured, or none."""
 
     def __init__(self, stream: Json, invoke: Invoke) -> None:
-        processing = stream["ExtendedS3DestinationConfiguration"].get("ProcessingConfiguration", {})
-        settings = {
-            parameter["ParameterName"]: parameter["ParameterValue"]
-            for processor in processing.get("Processors", [])
-            if processing.get("Enabled") and processor["Type"] == "Lambda"
-            for parameter in processor.get("Parameters", [])
-        }
+        settings = lambda_settings(stream)
         self._stream = stream
         self._invoke = invoke
         self.arn: str | None = settings.get("LambdaArn")

@@ -2,17 +2,20 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from local_aws.caller import Caller
 from local_aws.checkpoints import checkpoint_path, read_checkpoint, write_checkpoint
 from local_aws.clock import Clock
 from local_aws.firehose.buffer import Buffer
-from local_aws.firehose.processing import Invoke, Record
+from local_aws.firehose.processing import Invoke, Record, lambda_settings
 from local_aws.firehose.streams import DeliveryStreams
 
 Json = dict[str, Any]
@@ -35,13 +38,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class World:
-    """What a worker needs of this AWS: `client(service)` makes boto3 clients, `trim(stream_arn)`
-    drops what all readers have done with."""
+    """What a worker needs of this AWS: `client(role, service)` makes boto3 clients with the rights
+    of a role, `acting(role)` is the role for IAM, `measure(namespace, metric, dimension, value,
+    milliseconds)` keeps a metric, `trim(stream_arn)` drops what all readers have done with."""
 
     source: Source
     clock: Clock
-    client: Callable[[str], Any]
+    client: Callable[[str, str], Any]
+    acting: Callable[[str], Caller]
     invoke: Invoke
+    measure: Callable[[str, str, str, str, float], None]
     trim: Callable[[str], None]
 
 
@@ -110,11 +116,14 @@ class Worker(threading.Thread):
 
     def _fill_and_store(self) -> None:
         """One buffer, from its first record to the checkpoint behind it."""
+        self._require_rights()
         done = read_checkpoint(self._checkpoint)
         while not (records := self._read(done)):
             if self._stopped.wait(_IDLE_SECONDS):
                 return
-        buffer = Buffer(self.stream, self._world.client, self._world.invoke, self._pool)
+        role = self.stream["ExtendedS3DestinationConfiguration"]["RoleARN"]
+        client = partial(self._world.client, role)
+        buffer = Buffer(self.stream, client, self._world.invoke, self._pool)
         buffer.add(records, self._world.clock.now())
         while not buffer.is_due(self._world.clock.now()):
             records = self._read(done)
@@ -124,6 +133,20 @@ class Worker(threading.Thread):
         buffer.store()
         write_checkpoint(self._checkpoint, done)
         self._world.trim(self._arn)
+
+    def _require_rights(self) -> None:
+        """Raise AwsError when the stream's roles may not read it, or not invoke its function.
+
+        https://docs.aws.amazon.com/firehose/latest/dev/controlling-access.html
+        """
+        source = self._world.acting(self.stream["KinesisStreamSourceConfiguration"]["RoleARN"])
+        for action in ("DescribeStream", "GetShardIterator", "GetRecords", "ListShards"):
+            source.require(f"kinesis:{action}", self._arn)
+        destination = self.stream["ExtendedS3DestinationConfiguration"]
+        if function := lambda_settings(self.stream).get("LambdaArn"):
+            caller = self._world.acting(destination["RoleARN"])
+            for action in ("InvokeFunction", "GetFunctionConfiguration"):
+                caller.require(f"lambda:{action}", function)
 
     @property
     def _arn(self) -> str:
@@ -135,10 +158,22 @@ class Worker(threading.Thread):
         read = []
         for shard in self._world.source.shards(self._arn):
             after = done.get(shard, "")
-            for found in self._world.source.records(self._arn, shard, after, _READ_LIMIT):
-                read.append(self._record(shard, found))
-                done[shard] = found["SequenceNumber"]
+            found = self._world.source.records(self._arn, shard, after, _READ_LIMIT)
+            if found:
+                read += [self._record(shard, record) for record in found]
+                done[shard] = found[-1]["SequenceNumber"]
+                self._measure(found[-1])
         return read
+
+    def _measure(self, last: Json) -> None:
+        """How old what was just read is, on the machine's clock: one that leaps makes nothing late.
+
+        https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html
+        """
+        age = max(time.time() - last["ApproximateArrivalTimestamp"], 0) * 1000
+        stream = self._arn.rpartition("/")[2]
+        metric = "GetRecords.IteratorAgeMilliseconds"
+        self._world.measure("AWS/Kinesis", metric, "StreamName", stream, age)
 
     def _record(self, shard: str, found: Json) -> Record:
         sent_at = datetime.fromtimestamp(found["ApproximateArrivalTimestamp"], UTC)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from local_aws.arns import glue_table
-from local_aws.caller import current
+from local_aws.caller import Caller, current
 from local_aws.errors import AwsError
 from local_aws.glue.catalog import GlueCatalog
 from local_aws.glue.service import catalog_resources
@@ -44,10 +44,12 @@ class GovernedCatalog:
     """A catalog with the methods of GlueCatalog, each for the caller of the moment.
 
     The account may do everything. For others a governed database shows the tables on which they
-    have a permission, each with the columns that they may select.
+    have a permission, each with the columns that they may select. `acting` gives a role as IAM
+    knows it.
     """
 
-    def __init__(self, catalog: GlueCatalog, store: Store) -> None:
+    def __init__(self, catalog: GlueCatalog, store: Store, acting: Callable[[str], Caller]) -> None:
+        self._acting = acting
         self._catalog = catalog
         self._store = store
         self._permissions = Permissions(store, self._database)
@@ -100,9 +102,14 @@ class GovernedCatalog:
         if self.is_governed(database):
             self._require(permissions, database, name)
 
-    def gives_access_to(self, database: str, location: str) -> bool:
-        """Whether Lake Formation reads a table's objects for the caller, and not the caller's IAM."""
-        return self.is_governed(database) and self._permissions.is_registered(location)
+    def reader_of(self, database: str, location: str) -> Caller:
+        """Who reads a table's objects for the caller: the role that Lake Formation has registered
+        their location with, if IAM lets the caller have that; else the caller."""
+        role = self._permissions.role_of(location) if self.is_governed(database) else None
+        if role is None:
+            return current()
+        current().require("lakeformation:GetDataAccess")
+        return self._acting(role)
 
     # How a call is checked
 

@@ -53,8 +53,17 @@ class Permissions:
 
     def is_registered(self, location: str) -> bool:
         """Whether Lake Formation gives access to the objects below an `s3://` location."""
+        return self.role_of(location) is not None
+
+    def role_of(self, location: str) -> str | None:
+        """The role that Lake Formation reads an `s3://` location with; None where it is not
+        registered."""
         path = location.replace("s3://", "arn:aws:s3:::", 1).rstrip("/") + "/"
-        return any(path.startswith(f"{arn.rstrip('/')}/") for arn in self._store.read("locations"))
+        for arn, registered in self._store.read("locations").items():
+            if path.startswith(f"{arn.rstrip('/')}/"):
+                role: str = registered["RoleArn"]
+                return role
+        return None
 
     def on_database(self, principal: str, database: str) -> set[str]:
         """The permissions of a principal on a database."""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from local_aws.caller import Caller
 from local_aws.checkpoints import checkpoint_path, read_checkpoint, write_checkpoint
 from local_aws.clock import Clock
 from local_aws.functions import Answer
@@ -21,6 +22,9 @@ from local_aws.lambda_streams.mapping import Json, Mapping, Record, is_enabled, 
 from local_aws.lambda_streams.shard import Batch, Shard, discarded
 
 _IDLE_SECONDS = 0.2
+_ON_STREAM = (
+    "DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards",
+)  # fmt: skip
 _POLL_SECONDS = 1.0  # of a shard whose records have all been read
 _PAYLOAD_BYTES = 6_000_000  # of an invocation, and a batch is cut before it
 log = logging.getLogger("local_aws.lambda")
@@ -55,13 +59,14 @@ class Functions(Protocol):
 @dataclass(frozen=True)
 class World:
     """What a worker needs of this AWS: `client_of_role(role, service)` makes boto3 clients with a
-    role's rights, `measure(namespace, metric, dimension, value, milliseconds)` keeps a metric,
+    role's rights, `acting(role)` is the role for IAM, `measure(namespace, metric, dimension, value, milliseconds)` keeps a metric,
     `trim(stream_arn)` drops what all have taken."""
 
     streams: Streams
     functions: Functions
     clock: Clock
     client_of_role: Callable[[str, str], Any]
+    acting: Callable[[str], Caller]
     measure: Callable[[str, str, str, str, float], None]
     trim: Callable[[str], None]
 
@@ -166,7 +171,17 @@ class Worker(threading.Thread):
         self._done[shard] = sequence
         write_checkpoint(self._checkpoint, self._done)
 
+    def _require_rights(self) -> None:
+        """Raise AwsError when the function's role may not read the stream.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html
+        """
+        role = self._world.acting(self._world.functions.role(self.mapping.function_arn))
+        for action in _ON_STREAM:
+            role.require(f"kinesis:{action}", self.mapping.stream_arn)
+
     def _read(self, shard: str) -> list[Record]:
+        self._require_rights()
         found = self._world.streams.records(
             self.mapping.stream_arn, shard, self._done[shard], self.mapping.batch_size
         )

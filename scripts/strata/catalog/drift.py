@@ -2,14 +2,18 @@
 
 import difflib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from strata.catalog import silver_drift
 from strata.catalog.observed import SHARE, WIDER, Observed
+from strata.catalog.yaml_nodes import get
 from strata.declarations import Column, Source
 
 _ALIKE = 0.6
+UNDESCRIBED = "Arrived undeclared; say what it holds, and mask it if it is personal."
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,11 @@ def evolved(source: Source, found: list[Change], text: str) -> str:
         if change.kind == "new" and "." not in change.column:
             edits.append((end, end, _block(change, source, columns.value[0].start_mark.column - 2)))
         elif change.kind == "widened":
-            (column,) = (c for c in columns.value if _get(c, "name").value == change.column)
+            (column,) = (c for c in columns.value if get(c, "name").value == change.column)
             glue = _glue_type(change.observed, source)
             for node, kind in (
-                (_get(column, "data_type"), glue),
-                (_get(_get(_get(column, "config"), "meta"), "type"), change.observed),
+                (get(column, "data_type"), glue),
+                (get(get(get(column, "config"), "meta"), "type"), change.observed),
             ):
                 edits.append((node.start_mark.index, node.end_mark.index, kind))
     for start, stop, kind in sorted(edits, key=lambda edit: edit[0])[::-1]:
@@ -101,18 +105,34 @@ def evolved(source: Source, found: list[Change], text: str) -> str:
     return text
 
 
+def patched(source: Source, found: list[Change], project: Path) -> dict[Path, tuple[str, str]]:
+    """The files that follow the changes, before and after: the declaration, and the `base_` model with
+    its YAML, which pick new columns up.
+
+    A `base_` model that is not there, or not of the scaffold's form, is left to a person.
+    """
+    new = [
+        Column(change.column, change.observed, None, UNDESCRIBED)
+        for change in found
+        if change.kind == "new" and "." not in change.column
+    ]
+    declaration = project / source.file
+    model = silver_drift.base_model(source, project)
+    texts = {declaration: evolved(source, found, declaration.read_text())}
+    if new and model.exists():
+        texts |= silver_drift.with_columns(model, new, is_text=source.file_format == "json")
+    before = {path: path.read_text() for path in texts}
+    return {path: (before[path], text) for path, text in texts.items() if text != before[path]}
+
+
 def _columns(document: Any, source: Source) -> Any:
     system, table = source.name.split(".")
-    for item in _get(document, "sources").value:
-        if _get(item, "name").value == system:
-            for node in _get(item, "tables").value:
-                if _get(node, "name").value == table:
-                    return _get(node, "columns")
+    for item in get(document, "sources").value:
+        if get(item, "name").value == system:
+            for node in get(item, "tables").value:
+                if get(node, "name").value == table:
+                    return get(node, "columns")
     raise KeyError(source.name)
-
-
-def _get(node: Any, key: str) -> Any:
-    return next(value for name, value in node.value if name.value == key)
 
 
 def _last(node: Any) -> Any:
@@ -129,7 +149,7 @@ def _glue_type(kind: str, source: Source) -> str:
 def _block(change: Change, source: Source, indent: int) -> str:
     lines = (
         f"- name: {change.column}",
-        "  description: Arrived undeclared; say what it holds, and mask it if it is personal.",
+        f"  description: {UNDESCRIBED}",
         f"  data_type: {_glue_type(change.observed, source)}",
         f"  config: {{meta: {{type: {change.observed}}}}}",
     )

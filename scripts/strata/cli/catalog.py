@@ -3,6 +3,7 @@
 import difflib
 import json
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,7 +68,8 @@ def catalog_drift(
     """Compare what arrived in Bronze with what is declared.
 
     A source's `drift` decides: `strict` makes this command fail, `warn` tells, and `evolve` shows the
-    declaration with the new columns and wider types as a patch. Exit code 1: a strict source differs.
+    declaration with the new columns and wider types as a patch, and the base_ model with the new
+    columns. Exit code 1: a strict source differs.
     """
     environment = ready(env)
     sources = declared_sources()
@@ -106,23 +108,30 @@ def _print_drift(found: dict[declarations.Source, list[drift.Change]], write: bo
     columns = ("source", "policy", "change", "column", "declared", "arrives as")
     console.out.print(console.table("Drift", columns, rows))
     for declared, changes in found.items():
-        path = PROJECT / declared.file
-        before = path.read_text()
-        after = drift.evolved(declared, changes, before)
-        if declared.drift != "evolve" or after == before:
-            continue
+        if declared.drift == "evolve":
+            _follow_drift(declared, drift.patched(declared, changes, PROJECT), write)
+
+
+def _follow_drift(
+    source: declarations.Source, files: dict[Path, tuple[str, str]], write: bool
+) -> None:
+    """Write the files that follow the drift of a source, or show them as a patch for `git apply`."""
+    for path, (before, after) in files.items():
+        name = str(path.relative_to(PROJECT))
         if write:
             path.write_text(after)
-            console.done(f"{declared.file} changed")
-            console.next_step(
-                f"git diff {declared.file}, strata catalog apply, and the base_ model"
-            )
+            console.done(f"{name} changed")
         else:
             patch = difflib.unified_diff(
-                before.splitlines(True), after.splitlines(True), declared.file, declared.file
+                before.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}"
             )
             print("".join(patch), end="")
-            console.next_step(f"strata catalog drift {declared.name} --write")
+    if not files:
+        return
+    if write:
+        console.next_step("git diff, strata catalog apply, strata build")
+    else:
+        console.next_step(f"strata catalog drift {source.name} --write, or pipe it to git apply")
 
 
 @app.command("discover")

@@ -86,7 +86,7 @@ def deploy_all(
     Raises typer.Abort when the answer is no: nothing has changed then.
     """
     artifacts = code.packaged(sources)
-    storage, *shared = order.shared(environment, artifacts)
+    storage, *shared = order.shared(environment, artifacts, sources)
     of_sources = order.of_sources(environment, sources, artifacts)
     wanted = [storage, *shared, *of_sources]
     regions.require(environment.region, [stack.body() for stack in wanted])
@@ -176,7 +176,7 @@ def followed(title: str, count: int, operation: Callable[..., Any], *given: Any)
 def _plan(environment: Environment, sources: list[declarations.Source], as_json: bool) -> None:
     artifacts = code.packaged(sources)
     wanted = [
-        *order.shared(environment, artifacts),
+        *order.shared(environment, artifacts, sources),
         *order.of_sources(environment, sources, artifacts),
     ]
     with _planned(wanted, environment) as plans:

@@ -13,7 +13,7 @@ from strata import console, dbt, declarations
 from strata.cli import cdc
 from strata.cli.common import AsJson, Env, declared_sources, ready, run_job
 from strata.environment import client
-from strata.ingest import landing, masking_key, stream
+from strata.ingest import jobs, landing, masking_key, stream
 from strata.operate import build_lock, monitor
 
 app = typer.Typer(no_args_is_help=True, help="Bring records and files to Bronze.")
@@ -52,9 +52,14 @@ def ingest_batch(
     files: Annotated[list[Path] | None, typer.Argument(help=_FILES)] = None,
     env: Env = None,
 ) -> None:
-    """Drop files into landing and carry all that waits there to Bronze."""
+    """Drop files into landing and carry all that waits there to Bronze.
+
+    A Glue Python-shell job carries them, or the Spark job where the source declares engine: spark;
+    the laptop has no Spark and says so.
+    """
     environment = ready(env)
     declared = declarations.find(declared_sources(), source, "batch")
+    jobs.check_engine(declared, environment)
     dropped = landing.drop(declared, files or [], environment, client("s3"))
     console.done(f"{len(dropped)} files dropped into landing")
     run_job("landing", declared, environment, {})
@@ -75,6 +80,7 @@ def ingest_backfill(
     """
     environment = ready(env)
     declared = declarations.find(declared_sources(), source)
+    jobs.check_engine(declared, environment)
     dropped = landing.drop(declared, files, environment, client("s3"))
     console.done(f"{len(dropped)} files dropped into landing")
     days = {"from": first, "to": last}

@@ -79,7 +79,7 @@ def _render(screen: Screen) -> RenderableType:
             "last builds",
             ("started", "by", "seconds", "nodes", ""),
             [
-                (b.started_at, f"{b.user}@{b.host}", b.seconds, _counts(b.nodes),
+                (b.started_at[:19], f"{b.user}@{b.host}", f"{b.seconds:.0f}", _counts(b.nodes),
                  _colour("success" if b.succeeded else "failed"))
                 for b in screen.builds
             ],
@@ -89,7 +89,7 @@ def _render(screen: Screen) -> RenderableType:
             ("stream", "", "shards", "delivery", "lag"),
             [
                 (s.name, _colour(s.status), s.shards or "-", _colour(s.delivery),
-                 "-" if s.lag_milliseconds is None else f"{s.lag_milliseconds / 1000:.0f} s")
+                 _lag(s))
                 for s in screen.streams
             ],
         ),
@@ -121,6 +121,16 @@ def _age(seconds: int | None) -> str:
 
 def _counts(nodes: dict[str, int]) -> str:
     return ", ".join(f"{count} {status}" for status, count in sorted(nodes.items()))
+
+
+def _lag(stream: monitoring.Stream) -> str:
+    """How far the reader is behind, and when that means records."""
+    if stream.lag_milliseconds is None:
+        return "-"
+    lag = f"{stream.lag_milliseconds / 1000:.0f} s"
+    if not stream.loses_records:
+        return lag
+    return f"[red]{lag}: Kinesis drops records after {stream.retention_hours} h[/]"
 
 
 def _colour(word: str) -> str:

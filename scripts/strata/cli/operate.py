@@ -11,7 +11,7 @@ import typer
 
 from strata import console, dbt
 from strata.cli.common import AsJson, Env, ready
-from strata.environment import client, schema
+from strata.environment import Environment, acting_as, build_role, client, schema
 from strata.errors import StrataError
 from strata.operate import build_lock, evidence, maintain, policy, publications, serving
 from strata.operate import restore as restoring
@@ -58,7 +58,7 @@ def publish(
     one that the last build was not about stays as it is.
     """
     environment = ready(env)
-    clients = _clients()
+    clients = _clients(environment)
     if list_only:
         _print_publications(_chosen(publications.served(clients.glue), select), as_json)
         return
@@ -86,7 +86,7 @@ def restore(
     command goes forward again. Consumers see it after the next strata publish only.
     """
     environment = ready(env)
-    clients = _clients()
+    clients = _clients(environment)
     if snapshot is not None and at is not None:
         raise StrataError("--snapshot and --at name two snapshots", "use one of them")
     if snapshot is None and at is None:
@@ -106,8 +106,7 @@ def restore(
 @maintain_app.command("plan")
 def maintain_plan(select: Select = None, env: Env = None, as_json: AsJson = False) -> None:
     """Show each table's files, snapshots and orphans, and what `strata maintain run` would do."""
-    ready(env)
-    clients = _clients()
+    clients = _clients(ready(env))
     plans = [planned for _, planned, _ in _plans(select, clients)]
     if as_json:
         print(json.dumps([asdict(planned) for planned in plans]))
@@ -135,7 +134,7 @@ def maintain_run(select: Select = None, env: Env = None, as_json: AsJson = False
     What consumers read, or can go back to, stays readable. Killed, it goes on when run again.
     """
     environment = ready(env)
-    clients = _clients()
+    clients = _clients(environment)
     with build_lock.exclusive(environment, clients.s3), console.progress() as bar:
         work = [one for one in _plans(select, clients) if one[1].statements]
         done = [
@@ -216,8 +215,10 @@ def _chosen(items: Iterable[_T], select: list[str] | None) -> list[_T]:
     ]
 
 
-def _clients() -> Clients:
-    return Clients(client("glue"), client("s3"), client("athena"))
+def _clients(environment: Environment) -> Clients:
+    """Clients with the rights of the role that builds."""
+    with acting_as(build_role(), environment):
+        return Clients(client("glue"), client("s3"), client("athena"))
 
 
 def _print_outcomes(outcomes: list[serving.Outcome], as_json: bool) -> None:

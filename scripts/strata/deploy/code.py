@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from strata.declarations import Source
 from strata.environment import PROJECT
 
 _CODE = PROJECT / "scripts" / "aws_code"
-_SCRIPTS = ("landing_job", "compaction_job")
+_SCRIPTS = ("landing_job", "compaction_job", "landing_spark_job")
 #: What a build needs of the project; `tests/dbt` holds the generic tests that models name.
 _PROJECT = (
     "dbt_project.yml", "macros", "models", "profiles", "requirements-bootstrap.lock",
@@ -25,11 +25,12 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip's bytes depend on its content alone
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What the ingestion and the orchestration stack run: its keys in the artifacts bucket, and the bodies by key."""
+    """What AWS runs: its keys in the artifacts bucket, and the bodies by key."""
 
     code_key: str
     landing_script_key: str
     compaction_script_key: str
+    spark_script_key: str
     project_key: str
     bodies: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -42,6 +43,7 @@ def masking_rules(sources: list[Source]) -> dict[str, Any]:
             "file_format": source.file_format,
             "location": source.location,
             "event_time": source.event_time,
+            "spark": asdict(source.spark) if source.spark else None,
             "columns": [
                 {"name": column.name, "type": column.type, "mask": column.mask}
                 for column in source.columns
@@ -78,8 +80,8 @@ def packaged(sources: list[Source]) -> Artifacts:
     files += [(name, ".py", (_CODE / f"{name}.py").read_bytes()) for name in _SCRIPTS]
     files.append(("project", ".zip", pack_project()))
     bodies = {_key(*file): file[2] for file in files}
-    code, landing, compaction, project = bodies
-    return Artifacts(code, landing, compaction, project, bodies)
+    code, landing, compaction, spark, project = bodies
+    return Artifacts(code, landing, compaction, spark, project, bodies)
 
 
 def upload(artifacts: Artifacts, bucket: str, s3: Any) -> None:

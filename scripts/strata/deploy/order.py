@@ -11,12 +11,12 @@ from strata.governance.declared import readers
 from strata.governance.stacks import governance_stack, reader_stacks
 
 
-def shared(environment: Environment, artifacts: Artifacts) -> list[Stack]:
+def shared(environment: Environment, artifacts: Artifacts, sources: list[Source]) -> list[Stack]:
     """What all sources share, the storage first."""
     found = [stacks.storage_stack(environment)]
     if stacks.has_network(environment):
         found.append(stacks.network_stack(environment, client("ec2")))
-    found += stacks.shared_stacks(environment, artifacts)
+    found += stacks.shared_stacks(environment, artifacts, sources)
     if stacks.has_audit(environment):
         found.append(stacks.audit_stack(environment))
     found.append(governance_stack(environment))

@@ -88,8 +88,10 @@ def is_on(variable: str, default: str) -> bool:
     return given == "on"
 
 
-def shared_stacks(environment: Environment, artifacts: Artifacts) -> list[Stack]:
-    """What all sources share: query, ingestion and monitoring."""
+def shared_stacks(
+    environment: Environment, artifacts: Artifacts, sources: list[Source]
+) -> list[Stack]:
+    """What all sources share: query, ingestion, Spark where a source declares it, monitoring."""
     own = {"Environment": environment.name}
     # On the laptop a job is started by its command, so that what runs is what was asked for.
     start = {
@@ -102,11 +104,32 @@ def shared_stacks(environment: Environment, artifacts: Artifacts) -> list[Stack]
         "LandingScriptKey": artifacts.landing_script_key,
         "CompactionScriptKey": artifacts.compaction_script_key,
     }
+    is_spark = has_spark(environment, sources)
+    watched = {"SparkJob": environment.resource("landing-spark")} if is_spark else {}
     return [
         Stack(environment.resource("query"), "query.yaml", own),
         Stack(environment.resource("ingestion"), "ingestion.yaml", {**own, **code, **start}),
-        Stack(environment.resource("monitoring"), "monitoring.yaml", {**own, **runbooks()}),
+        *([spark_stack(environment, artifacts)] if is_spark else []),
+        Stack(
+            environment.resource("monitoring"), "monitoring.yaml", {**own, **runbooks(), **watched}
+        ),
     ]
+
+
+def has_spark(environment: Environment, sources: list[Source]) -> bool:
+    """Whether Spark carries any source, which it never does on the laptop."""
+    return not environment.is_local and any(source.spark for source in sources)
+
+
+def spark_stack(environment: Environment, artifacts: Artifacts) -> Stack:
+    """The Glue Spark job of the sources that declare it; their workers come with each run."""
+    parameters = {
+        "Environment": environment.name,
+        "CodeKey": artifacts.code_key,
+        "SparkScriptKey": artifacts.spark_script_key,
+        "Network": "on" if has_network(environment) else "off",
+    }
+    return Stack(environment.resource("spark"), "spark.yaml", parameters)
 
 
 def orchestration_stack(environment: Environment, artifacts: Artifacts) -> Stack:

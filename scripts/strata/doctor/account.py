@@ -80,9 +80,9 @@ def checks(environment: Environment) -> list[Check]:
 
 
 def _region(environment: Environment) -> Check:
-    artifacts = Artifacts("", "", "", "")
+    artifacts = Artifacts("", "", "", "", "")
     sources = declarations.sources(dbt.manifest())
-    wanted = order.shared(environment, artifacts)
+    wanted = order.shared(environment, artifacts, sources)
     wanted += order.of_sources(environment, sources, artifacts)
     used = regions.used_services(stack.body() for stack in wanted)
     missing = regions.missing_services(environment.region, used)

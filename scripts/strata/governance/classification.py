@@ -7,6 +7,7 @@ it from there. `personal_data: none` says that a name is only the same by chance
 
 from typing import Any
 
+from strata.dbt import declared_in
 from strata.declarations import MASKS
 from strata.errors import StrataError
 
@@ -53,7 +54,7 @@ def _declared(column: Json, node: Json) -> str | None:
     kind = meta.get("mask") or meta.get("personal_data")
     if kind is not None and kind not in CLASSES:
         raise StrataError(
-            f"{node['original_file_path']}: column {column['name']} has the unknown class {kind!r}",
+            f"{declared_in(node)}: column {column['name']} has the unknown class {kind!r}",
             f"use one of {', '.join(CLASSES)} in config.meta.personal_data",
         )
     return kind

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from strata.dbt import declared_in
 from strata.environment import PROJECT, schema
 from strata.errors import StrataError
 from strata.governance.classification import CLASSES, classify
@@ -118,7 +119,7 @@ def _domain(node: Json) -> str:
 
 
 def _granted(node: Json, known: list[Reader]) -> dict[str, str]:
-    where = f"{node['original_file_path']}: {node['name']}"
+    where = f"{declared_in(node)}: {node['name']}"
     names = {reader.name for reader in known}
     select = (node["config"].get("grants") or {}).get("select") or []
     roles = [select] if isinstance(select, str) else list(select)

@@ -24,10 +24,32 @@ class JobRun:
 def start(
     job: str, source: Source, environment: Environment, glue: Any, options: dict[str, str]
 ) -> JobRun:
-    """Start the job `landing` or `compaction` for one source; `options` are the job's own."""
+    """Start the job `landing` or `compaction` for one source; `options` are the job's own.
+
+    Raises StrataError where Spark would carry the source and there is none.
+    """
+    workers: dict[str, Any] = {}
+    if job == "landing" and source.spark:
+        check_engine(source, environment)
+        job = "landing-spark"
+        workers = {
+            "WorkerType": source.spark.worker_type,
+            "NumberOfWorkers": source.spark.workers,
+        }
     name = environment.resource(job)
     arguments = {"--source": source.name, **{f"--{key}": value for key, value in options.items()}}
-    return JobRun(name, glue.start_job_run(JobName=name, Arguments=arguments)["JobRunId"])
+    run = glue.start_job_run(JobName=name, Arguments=arguments, **workers)
+    return JobRun(name, run["JobRunId"])
+
+
+def check_engine(source: Source, environment: Environment) -> None:
+    """Raise StrataError for a source that Spark carries, on the laptop: it has no Spark."""
+    if source.spark and environment.is_local:
+        raise StrataError(
+            f"{source.name} declares engine: spark, which the laptop does not run",
+            f"take the engine out of {source.file} to carry its files here by the Python-shell job, "
+            "or run it in an account: --env <name>",
+        )
 
 
 def follow(started: JobRun, glue: Any) -> JobRun:

@@ -18,7 +18,7 @@ class Build:
     """A build: when, by whom, whether dbt succeeded, and its nodes by dbt's status."""
 
     started_at: str
-    seconds: int
+    seconds: float
     user: str
     host: str
     succeeded: bool
@@ -36,8 +36,8 @@ def recorded(
         succeeded = True
     finally:
         build = Build(
-            started_at=started.isoformat(timespec="seconds"),
-            seconds=int((datetime.now(UTC) - started).total_seconds()),
+            started_at=started.isoformat(timespec="milliseconds"),
+            seconds=round((datetime.now(UTC) - started).total_seconds(), 3),
             user=getpass.getuser(),
             host=socket.gethostname(),
             succeeded=succeeded,

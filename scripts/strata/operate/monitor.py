@@ -36,13 +36,22 @@ class Freshness:
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream: its state, open shards, and how far its reader is behind, where that is known."""
+    """A stream: its state, open shards, for how long it keeps records, and how far its reader is
+    behind, where that is known."""
 
     name: str
     status: str
     shards: int | None
     delivery: str
+    retention_hours: int | None
     lag_milliseconds: float | None
+
+    @property
+    def loses_records(self) -> bool:
+        """Whether its reader is more than half the retention behind, at whose end records are gone."""
+        if self.retention_hours is None or self.lag_milliseconds is None:
+            return False
+        return self.lag_milliseconds / 3_600_000 > self.retention_hours / 2
 
 
 @dataclass(frozen=True)
@@ -88,9 +97,11 @@ class Screen:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether a person should look: late data, a failed build or run, a waiting failure."""
+        """Whether a person should look: late data, records that will be lost, a failed build or run,
+        a waiting failure, an alarm."""
         return (
             any(one.status not in ("pass", "undeclared") for one in self.freshness)
+            or any(one.loses_records for one in self.streams)
             or any(not one.succeeded for one in self.builds[:1])
             or any(one.state in _FAILED for one in newest_runs(self.runs))
             or any(one.messages for one in self.queues)
@@ -184,14 +195,16 @@ def _stream(source: Source, environment: Environment, client: Client) -> Stream:
     try:
         found = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
         status, shards = found["StreamStatus"], found["OpenShardCount"]
+        retention = found["RetentionPeriodHours"]
     except kinesis.exceptions.ResourceNotFoundException:
         status, shards = "from Kafka" if source.kafka_topic else "MISSING", None
+        retention = None
     try:
         described = firehose.describe_delivery_stream(DeliveryStreamName=name)
         delivery = described["DeliveryStreamDescription"]["DeliveryStreamStatus"]
     except firehose.exceptions.ResourceNotFoundException:
         delivery = "MISSING"
-    return Stream(name, status, shards, delivery, _lag(name, client("cloudwatch")))
+    return Stream(name, status, shards, delivery, retention, _lag(name, client("cloudwatch")))
 
 
 def _lag(name: str, cloudwatch: Any) -> float | None:

@@ -37,7 +37,7 @@ select
     record_key,
     'content is not that of its hash' as fault
 from records
-where _content_hash is distinct from lower(to_hex(md5(to_utf8({{ joined(columns) }}))))
+where _content_hash is distinct from {{ content_hash(columns) }}
 
 union all
 

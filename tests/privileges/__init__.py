@@ -1,0 +1,1 @@
+"""Least privilege, measured: what the roles asked IAM for beside what their policies allow."""

@@ -1,0 +1,1 @@
+"""Disaster recovery, rehearsed on the local AWS."""
