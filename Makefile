@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help setup demo numbers test privileges rehearse test-all test-account mutants golden lint format docs slim up down \
+.PHONY: help setup demo numbers test privileges rehearse checkov test-all test-account mutants golden lint format docs slim up down \
 	reset build conformance bench lock
 
 help: ## Show this list
@@ -68,8 +68,16 @@ test: setup ## All tests that a change must pass
 privileges: setup ## Compare the roles' policies with what they asked for (after make test, make demo)
 	@STRATA_PRIVILEGES="$(CURDIR)/.privileges" $(BIN)/python -m tests.privileges
 
-test-all: setup ## Also the slow tests
+test-all: setup checkov ## Also the slow tests, and checkov
 	@$(BIN)/pytest -n 2
+
+checkov: .venv-checkov/.installed ## Look for bad practice in the templates; each exception has its reason there
+	@.venv-checkov/bin/checkov --directory infra --framework cloudformation --skip-download --quiet --compact
+
+.venv-checkov/.installed: requirements-checkov.lock .venv/.installed
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-checkov
+	@$(BIN)/uv pip install --quiet --python .venv-checkov/bin/python --require-hashes -r requirements-checkov.lock
+	@touch $@
 
 test-account: setup ## Make, try and destroy a scratch environment in your account (ENV=scratch)
 	@test -n "$(ENV)" || { echo "error: no environment is named"; \
@@ -109,3 +117,5 @@ bench: setup ## Time the catalog over 1,000 sources, and Athena beside DuckDB an
 lock: setup ## Resolve the dependencies anew
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --quiet --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --quiet requirements-checkov.in -o requirements-checkov.lock
