@@ -117,7 +117,7 @@ def application(settings: Settings) -> Asgi:
     alarms = evaluation.AlarmEvaluation(client, clock.now)
     ministack.keep_alarms(clock.now, evaluation.check)
     lake_formation = LakeFormation(permissions)
-    runner = Runner(client, of_role, settings.endpoint)
+    runner = Runner(of_role, settings.endpoint)
     builds = BuildStore(settings.state / "codebuild.db")
     codebuild = CodeBuild(builds, clock.now, runner, ministack.emit_event)
     step_functions.register(codebuild)

@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 from tests.conftest import Lakehouse, wait
 
 Json = dict[str, Any]
+#: Where the role that builds may write.
+LOGS = "/aws/codebuild/strata-local-build"
 # https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html
 BUILDSPEC = """
 version: 0.2
@@ -49,6 +51,7 @@ def project(lakehouse: Lakehouse) -> Iterator[str]:
         },
         serviceRole=f"arn:aws:iam::{lakehouse.environment.account}:role/{role}",
         concurrentBuildLimit=1,
+        logsConfig={"cloudWatchLogs": {"status": "ENABLED", "groupName": LOGS}},
     )
     assert made["project"]["arn"].endswith(":project/try")
     yield "try"
@@ -135,6 +138,19 @@ def test_one_at_a_time_stopped_and_told(lakehouse: Lakehouse, project: str) -> N
     events.remove_targets(Rule="builds", Ids=["queue"])
     events.delete_rule(Name="builds")
     assert built(lakehouse, "true")[0] == "SUCCEEDED"
+
+
+def test_a_build_whose_role_may_not_write_its_log_fails(lakehouse: Lakehouse, project: str) -> None:
+    codebuild = lakehouse.client("codebuild")
+
+    def log_to(group: str) -> None:
+        logs = {"cloudWatchLogs": {"status": "ENABLED", "groupName": group}}
+        codebuild.update_project(name="try", logsConfig=logs)
+
+    log_to("/aws/lambda/strata-local-masking")
+    id_ = begin(lakehouse, "true")["id"]
+    wait(lambda: codebuild.batch_get_builds(ids=[id_])["builds"][0]["buildStatus"] == "FAILED")
+    log_to(LOGS)
 
 
 @pytest.mark.parametrize(

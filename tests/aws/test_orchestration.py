@@ -138,6 +138,21 @@ def test_one_at_a_time_and_again_after_it_was_stopped(lakehouse: Lakehouse) -> N
         assert executed()["status"] == "SUCCEEDED"
 
 
+def test_a_role_without_the_right_starts_nothing(lakehouse: Lakehouse) -> None:
+    """The role of the machine is asked, as on AWS: here it loses what it starts builds with."""
+    iam, role = lakehouse.client("iam"), lakehouse.environment.resource("orchestration")
+    given = {"RoleName": role, "PolicyName": "orchestration"}
+    document = iam.get_role_policy(**given)["PolicyDocument"]
+    less = [s for s in document["Statement"] if s["Sid"] != "RunTheSteps"]
+    iam.put_role_policy(**given, PolicyDocument=json.dumps({**document, "Statement": less}))
+    try:
+        found = executed("--stop-if-late")
+    finally:
+        iam.put_role_policy(**given, PolicyDocument=json.dumps(document))
+    assert (found["status"], found["error"]) == ("FAILED", "CheckIngestion")
+    assert "codebuild:StartBuild" in found["cause"]
+
+
 def test_arguments_are_not_split_unseen(lakehouse: Lakehouse) -> None:
     result = strata("orchestrate", "run", "--vars", "{bronze_from: 2026-01-01}")
     assert "has spaces" in str(result.exception)

@@ -14,23 +14,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from local_aws import ministack
 from local_aws.codebuild import buildspec
 
 Json = dict[str, Any]
 
+_EVENTS_AT_ONCE = 5000
+
 
 class Runner:
-    """`client(service)` makes clients of this local AWS with the account's rights for the logs,
-    `of_role(role, service)` those of the project's role, which reads the source."""
+    """`of_role(role, service)` makes clients of this local AWS with the rights of the project's role,
+    which reads the source and writes the logs."""
 
-    def __init__(
-        self,
-        client: Callable[[str], Any],
-        of_role: Callable[[str, str], Any],
-        endpoint: str,
-    ) -> None:
-        self._client = client
+    def __init__(self, of_role: Callable[[str, str], Any], endpoint: str) -> None:
         self._of_role = of_role
         self._endpoint = endpoint
         self._processes: dict[str, subprocess.Popen[str]] = {}
@@ -38,7 +36,16 @@ class Runner:
         self._lock = threading.Lock()
 
     def run(self, build: Json) -> str:
-        """Run a build; returns SUCCEEDED, FAILED, STOPPED or TIMED_OUT."""
+        """Run a build; returns SUCCEEDED, FAILED, STOPPED or TIMED_OUT.
+
+        One whose role may not write the log fails before it begins.
+        """
+        logs = self._of_role(build["serviceRole"], "logs")
+        place = _named(build["logs"])
+        try:
+            logs.create_log_stream(**place)
+        except ClientError:
+            return "FAILED"
         try:
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 status, output = self._execute(build, Path(folder))
@@ -48,7 +55,7 @@ class Runner:
             if build["id"] in self._stopped:
                 self._stopped.discard(build["id"])
                 status = "STOPPED"
-        self._write_log(build["logs"], output)
+        _write(output, place, logs)
         return status
 
     def stop(self, build_id: str) -> None:
@@ -119,17 +126,16 @@ class Runner:
             **{variable["name"]: variable["value"] for variable in given},
         }
 
-    def _write_log(self, place: Json, output: str) -> None:
-        group, stream = place["groupName"], place["streamName"]
-        logs = self._client("logs")
-        stamp = int(datetime.now().timestamp() * 1000)
-        events = [{"timestamp": stamp, "message": line} for line in output.splitlines() if line]
-        with suppress(logs.exceptions.ResourceAlreadyExistsException):
-            logs.create_log_group(logGroupName=group)
-        logs.create_log_stream(logGroupName=group, logStreamName=stream)
-        for start in range(0, len(events), 5000):
-            part = events[start : start + 5000]
-            logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=part)
+
+def _named(place: Json) -> dict[str, str]:
+    return {"logGroupName": place["groupName"], "logStreamName": place["streamName"]}
+
+
+def _write(output: str, place: dict[str, str], logs: Any) -> None:
+    stamp = int(datetime.now().timestamp() * 1000)
+    events = [{"timestamp": stamp, "message": line} for line in output.splitlines() if line]
+    for start in range(0, len(events), _EVENTS_AT_ONCE):
+        logs.put_log_events(**place, logEvents=events[start : start + _EVENTS_AT_ONCE])
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

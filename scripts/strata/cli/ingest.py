@@ -12,7 +12,7 @@ from rich.markup import escape
 from strata import console, dbt, declarations
 from strata.cli import cdc
 from strata.cli.common import AsJson, Env, declared_sources, ready, run_job
-from strata.environment import client
+from strata.environment import acting_as, build_role, client
 from strata.ingest import jobs, landing, masking_key, stream
 from strata.operate import build_lock, monitor
 
@@ -125,7 +125,9 @@ def ingest_check(env: Env = None, as_json: AsJson = False) -> None:
     Exit code 2: not so. The scheduled build asks this first.
     """
     environment = ready(env)
-    reasons = monitor.unready(dbt.manifest(), environment, client)
+    manifest = dbt.manifest()
+    with acting_as(build_role(), environment):
+        reasons = monitor.unready(manifest, environment, client)
     if as_json:
         print(json.dumps(reasons))
     else:
