@@ -140,6 +140,7 @@ def application(settings: Settings) -> Asgi:
         saving.cancel()
         with suppress(asyncio.CancelledError):
             await saving
+        await asyncio.to_thread(asked.save)
         workers.close()
         triggers.close()
         alarms.close()

@@ -73,6 +73,15 @@ def commands(lakehouse: Lakehouse, execution: str) -> list[str]:
     return [found["COMMAND"] for found in variables if found["RUN"] == execution]
 
 
+def test_the_check_says_why_a_build_should_wait(lakehouse: Lakehouse) -> None:
+    """Nothing has arrived, so every source is late by its declared freshness."""
+    result = strata("ingest", "check", "--json")
+    assert result.exit_code == 2
+    reasons = json.loads(result.stdout)
+    late = {reason.split()[0] for reason in reasons if "is late" in reason}
+    assert {source.name for source in lakehouse.sources} >= late != set()
+
+
 def test_the_steps_in_their_order(lakehouse: Lakehouse, topic: str) -> None:
     with steps(lakehouse, "true"):
         found = executed("--sweep", "--maintain", "--select", "tag:gold")
@@ -156,15 +165,6 @@ def test_a_role_without_the_right_starts_nothing(lakehouse: Lakehouse) -> None:
 def test_arguments_are_not_split_unseen(lakehouse: Lakehouse) -> None:
     result = strata("orchestrate", "run", "--vars", "{bronze_from: 2026-01-01}")
     assert "has spaces" in str(result.exception)
-
-
-def test_the_check_says_why_a_build_should_wait(lakehouse: Lakehouse) -> None:
-    """Nothing has arrived, so every source is late by its declared freshness."""
-    result = strata("ingest", "check", "--json")
-    assert result.exit_code == 2
-    reasons = json.loads(result.stdout)
-    late = {reason.split()[0] for reason in reasons if "is late" in reason}
-    assert {source.name for source in lakehouse.sources} >= late != set()
 
 
 def test_a_schedule_starts_what_is_deployed(lakehouse: Lakehouse) -> None:
