@@ -21,7 +21,7 @@ WITHOUT_RESOURCE = re.compile(
     r"ec2:Describe[A-Za-z]+|cloudwatch:PutMetricData|cloudformation:List[A-Za-z]+"
     r"|cloudformation:DescribeStackDriftDetectionStatus|cloudtrail:DescribeTrails"
     r"|dms:Describe[A-Za-z]+|kms:CreateKey|lambda:(Create|Get)EventSourceMapping"
-    r"|glue:[A-Za-z]+SecurityConfiguration|lakeformation:[A-Za-z]+|secretsmanager:GetRandomPassword"
+    r"|glue:(Create|Delete|Get)SecurityConfiguration|lakeformation:[A-Za-z]+|secretsmanager:GetRandomPassword"
     # All stacks, without a name.
     r"|cloudformation:DescribeStacks"
 )

@@ -116,7 +116,6 @@ class Worker(threading.Thread):
 
     def _fill_and_store(self) -> None:
         """One buffer, from its first record to the checkpoint behind it."""
-        self._require_rights()
         done = read_checkpoint(self._checkpoint)
         while not (records := self._read(done)):
             if self._stopped.wait(_IDLE_SECONDS):
@@ -163,6 +162,8 @@ class Worker(threading.Thread):
                 read += [self._record(shard, record) for record in found]
                 done[shard] = found[-1]["SequenceNumber"]
                 self._measure(found[-1])
+        if read:
+            self._require_rights()
         return read
 
     def _measure(self, last: Json) -> None:
