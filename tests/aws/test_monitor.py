@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from strata import query
+from strata import console, query
 from strata.cli import app
 from strata.ingest import jobs
 from strata.operate import builds, monitor
@@ -124,7 +124,8 @@ def test_a_reader_that_is_half_the_retention_behind_needs_attention(
     screen = look(lakehouse)
     assert {stream.loses_records for stream in screen.streams} == {is_told}
     assert screen.needs_attention == is_told
-    shown = " ".join(CliRunner().invoke(app, ["monitor"], env={"COLUMNS": "300"}).output.split())
+    monkeypatch.setattr(console.out, "width", 300)
+    shown = " ".join(CliRunner().invoke(app, ["monitor"]).output.split())
     assert ("Kinesis drops records after 168 h" in shown) == is_told
 
 

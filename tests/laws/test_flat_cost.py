@@ -56,6 +56,7 @@ def flights_in_gold() -> int:
     return int(query.rows("select count(*) from gold.fct_flights", client("athena"))[0][0] or 0)
 
 
+@pytest.mark.slow
 def test_a_run_costs_the_same_after_two_months_and_after_six(
     stage: Stage, days: dict[int, list[Day]]
 ) -> None:

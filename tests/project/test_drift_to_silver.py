@@ -47,6 +47,7 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
     yield from start(tmp_path_factory.mktemp("state"))
 
 
+@pytest.mark.slow
 def test_a_patch_brings_a_new_column_to_silver_without_a_rebuild(
     lakehouse: Lakehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -326,3 +326,26 @@ def test_who_read_what_asks_for_columns_that_the_table_has() -> None:
         "useridentity",
     }  # fmt: skip
     assert roots <= {column["Name"] for column in columns}
+
+
+def test_the_auditor_alone_may_read_the_trail() -> None:
+    """No role of any template but the auditor's names the audit bucket or opens its key."""
+    readers = set()
+    for name, template in TEMPLATES.items():
+        for role, policy in identity_policies(template):
+            for statement in statements(policy):
+                text = str(statement["Resource"])
+                if "AuditBucket" in text or "AuditKey" in text or "-audit/" in text:
+                    readers.add((name, role, *listed(statement["Action"])))
+    assert readers == {
+        ("audit.yaml", "AuditorRole", "s3:ListBucket"),
+        ("audit.yaml", "AuditorRole", "s3:GetObject"),
+        ("audit.yaml", "AuditorRole", "kms:Decrypt"),
+    }
+
+
+def test_the_auditor_reads_nothing_of_the_lake() -> None:
+    own = [policy for role, policy in identity_policies(AUDIT) if role == "AuditorRole"]
+    resources = [str(s["Resource"]) for policy in own for s in statements(policy)]
+    for layer in ("landing", "bronze", "silver", "gold"):
+        assert not any(f"-{layer}" in resource for resource in resources)

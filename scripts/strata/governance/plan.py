@@ -14,13 +14,12 @@ from botocore.exceptions import ClientError
 from strata.catalog.tables import MANAGED_BY
 from strata.environment import Environment, schema
 from strata.errors import StrataError
-from strata.governance import desired
+from strata.governance import desired, resources
 from strata.governance.declared import GOVERNED, Reader, Table
 
 Json = dict[str, Any]
 
 _ANYBODY = {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}
-_OURS = "strata_"
 _WORKERS = 8
 
 
@@ -131,9 +130,9 @@ class Planner:
                 lambda: self._glue.update_database(Name=name, DatabaseInput=body),
             )
         for grant in self._granted(Principal=_ANYBODY):
-            if _database_of(grant["Resource"]) == name:
+            if resources.database_of(grant["Resource"]) == name:
                 yield Change(
-                    f"- IAMAllowedPrincipals on {_words(grant['Resource'])}",
+                    f"- IAMAllowedPrincipals on {resources.words(grant['Resource'])}",
                     self._call(
                         "revoke_permissions",
                         Principal=_ANYBODY,
@@ -161,7 +160,7 @@ class Planner:
                 continue
             pages = self._glue.get_paginator("get_tables").paginate(DatabaseName=database)
             for entry in (entry for page in pages for entry in page["TableList"]):
-                present[database, entry["Name"]] = _columns(entry)
+                present[database, entry["Name"]] = resources.columns_of(entry)
         return [
             replace(table, columns={c: k for c, k in table.columns.items() if c in columns})
             for table in self._tables
@@ -172,7 +171,9 @@ class Planner:
         named = {"DatabaseName": table.database, "Name": table.name}
         words = f"{table.database}.{table.name}"
         found = list(
-            self._tagged({"Table": named}, self._tags_of(table), words, "LFTagsOnTable", _is_ours)
+            self._tagged(
+                {"Table": named}, self._tags_of(table), words, "LFTagsOnTable", resources.is_ours
+            )
         )
         return [*found, *self._column_tags(table, named, words), *self._filters(table)]
 
@@ -183,7 +184,7 @@ class Planner:
     def _column_tags(self, table: Table, named: Json, words: str) -> Iterator[Change]:
         answer = self._lake.get_resource_lf_tags(Resource={"Table": named}, ShowAssignedLFTags=True)
         present = {
-            column["Name"]: _values(column["LFTags"]).get(desired.PERSONAL_DATA)
+            column["Name"]: resources.values(column["LFTags"]).get(desired.PERSONAL_DATA)
             for column in answer.get("LFTagsOnColumns", [])
         }
         for kind in sorted(set(table.columns.values())):
@@ -204,7 +205,7 @@ class Planner:
             Table={"DatabaseName": table.database, "Name": table.name, **self._account}
         )
         kept = [item for page in pages for item in page["DataCellsFilters"]]
-        present = {item["Name"]: item for item in kept if item["Name"].startswith(_OURS)}
+        present = {item["Name"]: item for item in kept if item["Name"].startswith(resources.OURS)}
         wanted = desired.filters(table, self._readers)
         own = {"TableCatalogId": self._environment.account, **place}
         for name, body in wanted.items():
@@ -212,7 +213,7 @@ class Planner:
             words = f"filter {name} on {table.database}.{table.name}"
             if name not in present:
                 yield Change(f"+ {words}", self._call("create_data_cells_filter", TableData=data))
-            elif _cells(present[name]) != _cells(body):
+            elif resources.cells(present[name]) != resources.cells(body):
                 yield Change(f"~ {words}", self._call("update_data_cells_filter", TableData=data))
         for name in sorted(present.keys() - wanted.keys()):
             call = self._call("delete_data_cells_filter", **own, Name=name)
@@ -233,7 +234,7 @@ class Planner:
             if error.response["Error"]["Code"] != "EntityNotFoundException":
                 raise
             answer = {}
-        present = _values(answer.get(member, []))
+        present = resources.values(answer.get(member, []))
         missing = {key: value for key, value in wanted.items() if present.get(key) != value}
         if missing:
             pairs = [{"TagKey": key, "TagValues": [value]} for key, value in missing.items()]
@@ -253,7 +254,7 @@ class Planner:
         wanted = [
             grant
             for grant in desired.grants(self._tables, self._readers, self._environment)
-            if _is_there(grant.resource, present_tables)
+            if resources.is_there(grant.resource, present_tables)
         ]
         former = {Reader(name, ()).role for name in self._former_readers()}
         for role in sorted({grant.role for grant in wanted} | former):
@@ -266,11 +267,13 @@ class Planner:
         principal = {"DataLakePrincipalIdentifier": arn}
         present = list(self._granted(Principal=principal))
         for grant in wanted:
-            had = next((g for g in present if _same(g["Resource"], grant.resource)), None)
+            had = next(
+                (g for g in present if resources.are_same(g["Resource"], grant.resource)), None
+            )
             missing = sorted(set(grant.permissions) - set(had["Permissions"] if had else ()))
             if missing:
                 yield Change(
-                    f"+ {role}: {', '.join(missing)} on {_words(grant.resource)}",
+                    f"+ {role}: {', '.join(missing)} on {resources.words(grant.resource)}",
                     self._call(
                         "grant_permissions",
                         Principal=principal,
@@ -279,11 +282,11 @@ class Planner:
                     ),
                 )
         for had in present:
-            is_wanted = any(_same(had["Resource"], grant.resource) for grant in wanted)
+            is_wanted = any(resources.are_same(had["Resource"], grant.resource) for grant in wanted)
             # Who creates a table gets its permissions from Lake Formation itself.
             if not is_wanted and not {"Table", "TableWithColumns"} & had["Resource"].keys():
                 yield Change(
-                    f"- {role}: {', '.join(had['Permissions'])} on {_words(had['Resource'])}",
+                    f"- {role}: {', '.join(had['Permissions'])} on {resources.words(had['Resource'])}",
                     self._call(
                         "revoke_permissions",
                         Principal=principal,
@@ -312,63 +315,3 @@ class Planner:
                 raise StrataError(f"Lake Formation: {failures[0]['Error']['ErrorMessage']}", "")
 
         return call
-
-
-def _columns(entry: Json) -> set[str]:
-    listed = [*entry["StorageDescriptor"].get("Columns", []), *entry.get("PartitionKeys", [])]
-    return {column["Name"].lower() for column in listed}
-
-
-def _is_ours(key: str) -> bool:
-    return key.startswith(_OURS)
-
-
-def _values(pairs: list[Json]) -> dict[str, str]:
-    return {pair["TagKey"]: pair["TagValues"][0] for pair in pairs}
-
-
-def _cells(body: Json) -> tuple[str | None, list[str]]:
-    return body["RowFilter"].get("FilterExpression"), sorted(body.get("ColumnNames") or [])
-
-
-def _same(one: Json, other: Json) -> bool:
-    """Whether two resources are one: AWS adds catalog ids, and orders a tag's values."""
-    return _plain(one) == _plain(other)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: sorted(item) if key == "TagValues" else _plain(item)
-            for key, item in value.items()
-            if not key.endswith("CatalogId")
-        }
-    if isinstance(value, list):
-        return sorted((_plain(item) for item in value), key=str)
-    return value
-
-
-def _is_there(resource: Json, present: set[tuple[str, str]]) -> bool:
-    cells = resource.get("DataCellsFilter")
-    return cells is None or (cells["DatabaseName"], cells["TableName"]) in present
-
-
-def _database_of(resource: Json) -> str | None:
-    for kind in ("Table", "TableWithColumns"):
-        if kind in resource:
-            return str(resource[kind]["DatabaseName"])
-    return resource["Database"]["Name"] if "Database" in resource else None
-
-
-def _words(resource: Json) -> str:
-    """A resource as a person names it."""
-    if policy := resource.get("LFTagPolicy"):
-        tags = (f"{t['TagKey']} in ({', '.join(t['TagValues'])})" for t in policy["Expression"])
-        return f"{policy['ResourceType'].lower()}s where {' and '.join(tags)}"
-    if cells := resource.get("DataCellsFilter"):
-        return f"{cells['DatabaseName']}.{cells['TableName']} through {cells['Name']}"
-    if place := resource.get("DataLocation"):
-        return str(place["ResourceArn"])
-    database = _database_of(resource)
-    table = resource.get("Table") or resource.get("TableWithColumns")
-    return f"{database}.{table.get('Name', '*')}" if table else f"database {database}"
