@@ -78,14 +78,16 @@ def main() -> int:
 
 
 def operate(environment: Environment) -> None:
-    """Build, also beside another build, publish, govern, maintain and read: by the command line."""
+    """Publish what the demo built, build anew, also beside another build, maintain, govern and read:
+    by the command line."""
+    run("publish")
     with build_lock.exclusive(environment, client("s3")):
         if not CliRunner().invoke(app, ["build", "--select", "dim_carrier"]).exit_code:
             raise SystemExit("strata build ran beside another build")
     run("build", "--select", "dim_carrier")
     run("publish")
-    run("govern", "apply")
     run("maintain", "run", "--select", "dim_carrier", "--select", "fct_payments")
+    run("govern", "apply")
     for reader in declared.readers():
         for sql in READ:
             run("query", sql, "--as", reader.name)
