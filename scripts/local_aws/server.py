@@ -174,13 +174,21 @@ def client_factory(endpoint: str) -> Any:
 
 
 def client_of_role(endpoint: str) -> Callable[[str, str], Any]:
-    """A function that gives the client of a service with the rights of a role, one for each."""
+    """A function that gives the client of a service with the rights of a role, one for each.
+
+    Services ask each other over TLS, which policies of buckets may demand.
+    """
+
+    def over_tls(request: Any, **_: Any) -> None:
+        request.headers["X-Forwarded-Proto"] = "https"
 
     @cache
     def client(role: str, service: str) -> Any:
-        return boto3.Session(*ministack.act_as(role), region_name=REGION).client(
+        made = boto3.Session(*ministack.act_as(role), region_name=REGION).client(
             service, endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"})
         )
+        made.meta.events.register("before-send", over_tls)
+        return made
 
     return client
 
