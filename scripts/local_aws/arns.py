@@ -26,6 +26,11 @@ def glue_database(*databases: str) -> list[str]:
     return [arn("glue", "catalog"), *named]
 
 
+def s3_object(uri: str) -> str:
+    """The ARN of an `s3://` address."""
+    return f"arn:aws:s3:::{uri.partition('://')[2]}"
+
+
 def work_group(name: str) -> str:
     """An Athena workgroup's ARN."""
     return arn("athena", f"workgroup/{name}")

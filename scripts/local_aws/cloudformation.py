@@ -28,18 +28,21 @@ def register(
     """Make MiniStack's CloudFormation create what our own services have, here."""
     from ministack.services.cloudformation import provisioners
 
+    completed = {
+        "AWS::DynamoDB::Table": _keep_time_to_live,
+        "AWS::IAM::Role": _keep_boundary,
+        "AWS::S3::Bucket": _keep_encryption,
+    }
     provisioners._RESOURCE_HANDLERS.update(
         {
+            **{kind: _completed(kind, complete) for kind, complete in completed.items()},
             "AWS::CloudWatch::Alarm": _alarm(),
             "AWS::Athena::WorkGroup": _work_group(athena),
             "AWS::CodeBuild::Project": _build_project(codebuild),
             "AWS::Glue::Job": _glue_job(glue),
             "AWS::Glue::Trigger": _glue_trigger(glue),
             "AWS::KinesisFirehose::DeliveryStream": _delivery_stream(firehose),
-            "AWS::DynamoDB::Table": _expiring_table(),
-            "AWS::IAM::Role": _bounded_role(),
             "AWS::LakeFormation::Resource": _registered_location(lake_formation),
-            "AWS::S3::Bucket": _encrypted_bucket(),
             "AWS::DMS::Endpoint": _dms_resource(dms, "Endpoint"),
             "AWS::DMS::ReplicationConfig": _dms_resource(dms, "ReplicationConfig"),
         }
@@ -175,69 +178,46 @@ def _alarm() -> dict[str, Callable[..., Any]]:
     return {"create": create, "update": update, "delete": delete}
 
 
-def _expiring_table() -> Json:
-    """MiniStack's table, with the time to live that its templates drop."""
+def _completed(kind: str, complete: Callable[[str, Json], None]) -> Json:
+    """MiniStack's handler of a type; `complete(physical_id, properties)` adds what it drops."""
+    from ministack.services.cloudformation import provisioners
+
+    handler = provisioners._RESOURCE_HANDLERS[kind]
+
+    def create(logical_id: str, props: Json, stack_name: str) -> Created:
+        made: Created = handler["create"](logical_id, props, stack_name)
+        complete(made[0], props)
+        return made
+
+    def update(physical_id: str, old: Json, new: Json, *others: str) -> Created:
+        made: Created = handler["update"](physical_id, old, new, *others)
+        complete(made[0], new)
+        return made
+
+    return {**handler, "create": create, "update": update}
+
+
+def _keep_time_to_live(table: str, props: Json) -> None:
     from ministack.services import dynamodb
-    from ministack.services.cloudformation import provisioners
 
-    table = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
-
-    def expiring(made: Created, props: Json) -> Created:
-        if specification := props.get("TimeToLiveSpecification"):
-            request = {"TableName": made[0], "TimeToLiveSpecification": _typed(specification)}
-            dynamodb._update_ttl(request)
-        return made
-
-    def create(logical_id: str, props: Json, stack_name: str) -> Created:
-        return expiring(table["create"](logical_id, props, stack_name), props)
-
-    def update(physical_id: str, old: Json, new: Json, *others: str) -> Created:
-        return expiring(table["update"](physical_id, old, new, *others), new)
-
-    return {**table, "create": create, "update": update}
+    if specification := props.get("TimeToLiveSpecification"):
+        request = {"TableName": table, "TimeToLiveSpecification": _typed(specification)}
+        dynamodb._update_ttl(request)
 
 
-def _encrypted_bucket() -> Json:
-    """MiniStack's bucket, with the default encryption that its templates drop."""
+def _keep_encryption(bucket: str, props: Json) -> None:
     from ministack.services import s3
-    from ministack.services.cloudformation import provisioners
 
-    bucket = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
-
-    def encrypted(made: Created, props: Json) -> Created:
-        if configuration := props.get("BucketEncryption"):
-            s3._put_bucket_encryption(made[0], drift.encryption_xml(configuration))
-        else:
-            s3._delete_bucket_encryption(made[0])
-        return made
-
-    def create(logical_id: str, props: Json, stack_name: str) -> Created:
-        return encrypted(bucket["create"](logical_id, props, stack_name), props)
-
-    def update(physical_id: str, old: Json, new: Json, *others: str) -> Created:
-        return encrypted(bucket["update"](physical_id, old, new, *others), new)
-
-    return {**bucket, "create": create, "update": update}
+    if configuration := props.get("BucketEncryption"):
+        s3._put_bucket_encryption(bucket, drift.encryption_xml(configuration))
+    else:
+        s3._delete_bucket_encryption(bucket)
 
 
-def _bounded_role() -> Json:
-    """MiniStack's role, with the permissions boundary that its templates drop."""
+def _keep_boundary(role: str, props: Json) -> None:
     from ministack.services import iam
-    from ministack.services.cloudformation import provisioners
 
-    role = provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"]
-
-    def bounded(made: Created, props: Json) -> Created:
-        iam._roles[made[0]]["PermissionsBoundary"] = props.get("PermissionsBoundary")
-        return made
-
-    def create(logical_id: str, props: Json, stack_name: str) -> Created:
-        return bounded(role["create"](logical_id, props, stack_name), props)
-
-    def update(physical_id: str, old: Json, new: Json, *others: str) -> Created:
-        return bounded(role["update"](physical_id, old, new, *others), new)
-
-    return {**role, "create": create, "update": update}
+    iam._roles[role]["PermissionsBoundary"] = props.get("PermissionsBoundary")
 
 
 def _dms_resource(dms: JsonService, kind: str) -> dict[str, Callable[..., Any]]:

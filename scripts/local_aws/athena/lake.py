@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
+from local_aws.arns import s3_object
 from local_aws.caller import current
 
 from .failure import QueryFailed
@@ -102,7 +103,7 @@ class Lake:
     def write(self, uri: str, body: bytes) -> None:
         """Put an object, if the caller may."""
         bucket, key = split_uri(uri)
-        current().require("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
+        current().require("s3:PutObject", s3_object(uri))
         try:
             self.s3.put_object(Bucket=bucket, Key=key, Body=body)
         except ClientError as error:
@@ -112,7 +113,7 @@ class Lake:
         """Put files, several at a time, if the caller may."""
         files = list(files)
         for _, uri in files:
-            current().require("s3:PutObject", uri.replace("s3://", "arn:aws:s3:::", 1))
+            current().require("s3:PutObject", s3_object(uri))
 
         def put(item: tuple[Path, str]) -> None:
             path, uri = item
@@ -131,7 +132,7 @@ class Lake:
         by_bucket: dict[str, list[str]] = {}
         for uri in uris:
             bucket, key = split_uri(uri)
-            current().require("s3:DeleteObject", f"arn:aws:s3:::{bucket}/{key}")
+            current().require("s3:DeleteObject", s3_object(uri))
             by_bucket.setdefault(bucket, []).append(key)
         for bucket, keys in by_bucket.items():
             for start in range(0, len(keys), 1000):

@@ -7,14 +7,13 @@ batches, VPCs, secrets as variables; what a project asks of these is ignored.
 https://docs.aws.amazon.com/codebuild/latest/APIReference/Welcome.html
 """
 
-import re
 import threading
 import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from local_aws import arns
+from local_aws import arns, operations
 from local_aws.codebuild import buildspec
 from local_aws.codebuild.runner import Runner
 from local_aws.codebuild.store import Store
@@ -52,12 +51,7 @@ class CodeBuild:
             raise AwsError(
                 "InvalidInputException", f"codebuild:{operation} is not served by the local AWS"
             )
-        method = getattr(self, re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower())
-        try:
-            answer: Json = method(**payload)
-        except (TypeError, KeyError) as error:
-            raise AwsError("InvalidInputException", f"{operation}: {error}") from error
-        return answer
+        return operations.call(self, operation, payload, "InvalidInputException")
 
     def resources(self, operation: str, payload: Json) -> list[str]:
         """The projects that an operation is about: IAM knows no builds."""

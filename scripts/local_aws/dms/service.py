@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from local_aws import operations
 from local_aws.dms import files, mappings
 from local_aws.dms.replication import FAILED, LOADED, NEW_TABLE
 from local_aws.dms.store import Store
@@ -47,13 +48,7 @@ class DmsService:
             raise AwsError(
                 "InvalidParameterValueException", f"dms:{operation} is not served by the local AWS"
             )
-        method = getattr(self, re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower())
-        try:
-            answer: Json = method(**payload)
-        except (TypeError, KeyError) as error:
-            message = f"{operation}: {error}"
-            raise AwsError("InvalidParameterValueException", message) from error
-        return answer
+        return operations.call(self, operation, payload, "InvalidParameterValueException")
 
     def resources(self, operation: str, payload: Json) -> list[str]:
         """The endpoints and replications that IAM is asked about, by their ARNs."""

@@ -1,9 +1,8 @@
 """The Glue API on the gateway: the catalog, the Python-shell jobs and their triggers."""
 
-import re
 from typing import Any
 
-from local_aws import arns
+from local_aws import arns, operations
 from local_aws.errors import AwsError
 from local_aws.glue.jobs import GlueJobs
 from local_aws.glue.triggers import GlueTriggers
@@ -45,12 +44,7 @@ class GlueService:
             raise AwsError(
                 "UnsupportedOperationException", f"glue:{operation} is not served by the local AWS"
             )
-        method = getattr(target, re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower())
-        try:
-            answer: dict[str, Any] = method(**payload)
-        except (TypeError, KeyError) as error:
-            raise AwsError("InvalidInputException", f"{operation}: {error}") from error
-        return answer
+        return operations.call(target, operation, payload, "InvalidInputException")
 
     def resources(self, operation: str, payload: dict[str, Any]) -> list[str]:
         """What IAM is asked about. Creating a job or a trigger is asked of its name as well."""

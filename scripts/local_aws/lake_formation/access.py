@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from local_aws.arns import s3_object
 from local_aws.errors import AwsError
 from local_aws.lake_formation.store import Store
 
@@ -58,7 +59,7 @@ class Permissions:
     def role_of(self, location: str) -> str | None:
         """The role that Lake Formation reads an `s3://` location with; None where it is not
         registered."""
-        path = location.replace("s3://", "arn:aws:s3:::", 1).rstrip("/") + "/"
+        path = s3_object(location).rstrip("/") + "/"
         for arn, registered in self._store.read("locations").items():
             if path.startswith(f"{arn.rstrip('/')}/"):
                 role: str = registered["RoleArn"]
@@ -94,7 +95,7 @@ class Permissions:
 
     def on_location(self, principal: str, location: str) -> bool:
         """Whether a principal may create tables at an `s3://` location that is registered."""
-        path = location.replace("s3://", "arn:aws:s3:::", 1).rstrip("/") + "/"
+        path = s3_object(location).rstrip("/") + "/"
         return any(
             path.startswith(f"{grant['Resource']['DataLocation']['ResourceArn'].rstrip('/')}/")
             for grant in self._of(principal)

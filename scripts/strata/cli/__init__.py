@@ -15,6 +15,7 @@ from strata import console, dbt, docs, doctor, faults, query
 from strata.cli import (
     catalog,
     consumption,
+    cost,
     deploy,
     destroy,
     govern,
@@ -23,9 +24,8 @@ from strata.cli import (
     monitor,
     operate,
     orchestrate,
+    sizing,
 )
-from strata.cli import cost as cost_command
-from strata.cli import sizing as sizing_command
 from strata.cli.common import AsJson, Env, ready
 from strata.environment import acting_as, build_role, client, shell_exports
 from strata.errors import StrataError
@@ -53,8 +53,8 @@ app.command("deploy")(deploy.deploy)
 app.command("destroy")(destroy.destroy)
 app.command("publish")(operate.publish)
 app.command("restore")(operate.restore)
-app.command("cost")(cost_command.cost)
-app.command("sizing")(sizing_command.sizing)
+app.command("cost")(cost.cost)
+app.command("sizing")(sizing.sizing)
 app.command("monitor")(monitor.monitor)
 
 

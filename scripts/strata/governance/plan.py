@@ -7,6 +7,7 @@ grants of the environment's own roles. Each step can be repeated after a kill.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -64,7 +65,7 @@ class Planner:
         yield from self._tags()
         yield from self._databases()
         with ThreadPoolExecutor(_WORKERS) as pool:
-            for found in pool.map(self._of_table, self._present_tables()):
+            for found in pool.map(self._of_table, self._present_tables):
                 yield from found
         yield from self._grants()
         yield from self._stale_tags()
@@ -84,10 +85,11 @@ class Planner:
                 yield Change(f"~ tag {key}: + {', '.join(missing)}", call)
 
     def _stale_tags(self) -> Iterator[Change]:
-        for name in self._former_readers():
+        for name in self._former_readers:
             key = desired.reads(name)
             yield Change(f"- tag {key}", self._call("delete_lf_tag", TagKey=key))
 
+    @cached_property
     def _former_readers(self) -> list[str]:
         """The readers that have a tag and are not declared any more."""
         prefix = desired.reads("")
@@ -131,15 +133,7 @@ class Planner:
             )
         for grant in self._granted(Principal=_ANYBODY):
             if resources.database_of(grant["Resource"]) == name:
-                yield Change(
-                    f"- IAMAllowedPrincipals on {resources.words(grant['Resource'])}",
-                    self._call(
-                        "revoke_permissions",
-                        Principal=_ANYBODY,
-                        Resource=grant["Resource"],
-                        Permissions=grant["Permissions"],
-                    ),
-                )
+                yield self._revoked("IAMAllowedPrincipals", grant)
 
     def _database(self, name: str) -> Json | None:
         try:
@@ -152,6 +146,7 @@ class Planner:
 
     # Tables
 
+    @cached_property
     def _present_tables(self) -> list[Table]:
         """The declared tables that are in Glue, with the declared columns that they have there."""
         present: dict[tuple[str, str], set[str]] = {}
@@ -250,13 +245,13 @@ class Planner:
     # Grants
 
     def _grants(self) -> Iterator[Change]:
-        present_tables = {(t.database, t.name) for t in self._present_tables()}
+        present_tables = {(t.database, t.name) for t in self._present_tables}
         wanted = [
             grant
             for grant in desired.grants(self._tables, self._readers, self._environment)
             if resources.is_there(grant.resource, present_tables)
         ]
-        former = {Reader(name, ()).role for name in self._former_readers()}
+        former = {Reader(name, ()).role for name in self._former_readers}
         for role in sorted({grant.role for grant in wanted} | former):
             own = [grant for grant in wanted if grant.role == role]
             yield from self._grants_of(role, own)
@@ -285,15 +280,15 @@ class Planner:
             is_wanted = any(resources.are_same(had["Resource"], grant.resource) for grant in wanted)
             # Who creates a table gets its permissions from Lake Formation itself.
             if not is_wanted and not {"Table", "TableWithColumns"} & had["Resource"].keys():
-                yield Change(
-                    f"- {role}: {', '.join(had['Permissions'])} on {resources.words(had['Resource'])}",
-                    self._call(
-                        "revoke_permissions",
-                        Principal=principal,
-                        Resource=had["Resource"],
-                        Permissions=had["Permissions"],
-                    ),
-                )
+                yield self._revoked(role, had)
+
+    def _revoked(self, who: str, grant: Json) -> Change:
+        """The end of a grant, as Lake Formation lists it."""
+        members = ("Principal", "Resource", "Permissions")
+        return Change(
+            f"- {who}: {', '.join(grant['Permissions'])} on {resources.words(grant['Resource'])}",
+            self._call("revoke_permissions", **{member: grant[member] for member in members}),
+        )
 
     def _granted(self, **given: Any) -> Iterator[Json]:
         while True:

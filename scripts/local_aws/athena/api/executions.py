@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from local_aws.arns import s3_object
 from local_aws.caller import current
 from local_aws.errors import AwsError
 
@@ -311,7 +312,7 @@ class Executions:
         if not 1 <= size <= _MOST_ROWS:
             raise invalid(f"MaxResults is more than maximum allowed length {_MOST_ROWS}.")
         place = execution["ResultConfiguration"]["OutputLocation"]
-        current().require("s3:GetObject", place.replace("s3://", "arn:aws:s3:::", 1))
+        current().require("s3:GetObject", s3_object(place))
         result = self._result(payload["QueryExecutionId"])
         return results.page(result, payload.get("NextToken"), size)
 
