@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from click.testing import Result
 from typer.testing import CliRunner
 
-from strata import docs, query
-from strata.cli import app, govern
+from strata import dbt, docs, query
+from strata.cli import app
 from strata.environment import acting_as
 from strata.errors import StrataError
 from strata.governance import declared
@@ -102,7 +102,7 @@ def test_a_reader_that_is_not_declared_any_more_reads_nothing(
     lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kept = [reader for reader in declared.readers() if reader.name != "investigator"]
-    tables = [table for table in govern.planner(lakehouse.environment)._tables]
+    tables = declared.tables(dbt.manifest(), declared.readers())
     for table in tables:
         table.readers.pop("investigator", None)
     with monkeypatch.context() as patched:

@@ -29,7 +29,6 @@ class Access:
 
 
 WHOLE = Access()
-NOTHING = Access(frozenset())
 
 
 class Permissions:
